@@ -1,0 +1,35 @@
+"""Video in and out, probing under limits, exact digests and the content-addressed store.
+
+Every file from outside is parsed by a child process (`media.child`): the process that holds keys and the
+database never runs a demuxer or a decoder over bytes that it does not trust.
+"""
+
+from media.clip import ClipReader, Color, Frame, Probe, open_clip, probe
+from media.digest import StreamDigest, file_digest, frames_digest, stream_digest
+from media.errors import CorruptMedia, LimitExceeded, MediaError, OutputError, UnsupportedMedia
+from media.files import atomic_path
+from media.limits import Limits
+from media.store import Store
+from media.writer import ClipWriter
+
+__all__ = [
+    "ClipReader",
+    "ClipWriter",
+    "Color",
+    "CorruptMedia",
+    "Frame",
+    "LimitExceeded",
+    "Limits",
+    "MediaError",
+    "OutputError",
+    "Probe",
+    "Store",
+    "StreamDigest",
+    "UnsupportedMedia",
+    "atomic_path",
+    "file_digest",
+    "frames_digest",
+    "open_clip",
+    "probe",
+    "stream_digest",
+]

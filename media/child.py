@@ -1,0 +1,351 @@
+"""The child process that parses and decodes untrusted media: `python -m media.child < job.json`.
+
+It reads one job (JSON) on standard input, puts itself under kernel limits, and answers on standard output
+with messages of one shape: a 4-byte big-endian length, a JSON header, and `header["bytes"]` raw bytes.
+The last message is `end` or `error`. Nothing is ever unpickled on either side.
+"""
+
+import contextlib
+import hashlib
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideDataType
+from numpy.typing import NDArray
+
+from media.limits import Limits
+from media.planes import Plane, plane_array
+
+PIXEL_FORMATS = ("yuv420p", "rgb24", "gray")
+
+
+class RefusalError(Exception):
+    """The job ends here; `kind` is the name of the `media.errors` class that the parent raises."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Wire:
+    """Messages to the parent."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def send(self, header: dict[str, Any], *payload: bytes) -> None:
+        header["bytes"] = sum(len(part) for part in payload)
+        text = json.dumps(header).encode()
+        self._stream.write(len(text).to_bytes(4, "big") + text)
+        for part in payload:
+            self._stream.write(part)
+        self._stream.flush()
+
+
+def confine(limits: Limits) -> None:
+    """Put this process under kernel limits: memory, CPU seconds, no files written, no core dump."""
+    for what, soft in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_CPU, limits.cpu_s),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        value = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+        resource.setrlimit(what, (value, value))
+
+
+def open_container(path: str, demuxer: str) -> InputContainer:
+    # `file:` in front: a name such as `concat:a|b` or `-` is then only a name.
+    return av.open(f"file:{path}", mode="r", format=demuxer, options={"protocol_whitelist": "file"})
+
+
+def video_stream(container: InputContainer, path: str, limits: Limits) -> Any:
+    if len(container.streams) > limits.max_streams:
+        raise RefusalError(
+            "LimitExceeded", f"{path}: {len(container.streams)} streams, {limits.max_streams} are allowed"
+        )
+    videos = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+    if not videos:
+        raise RefusalError("UnsupportedMedia", f"{path}: no video stream (sound or pictures only)")
+    stream = videos[0]
+    context = stream.codec_context
+    if context is None or not context.width or not context.height:
+        raise RefusalError("CorruptMedia", f"{path}: the video stream says no size or an unknown codec")
+    if context.width * context.height > limits.max_pixels:
+        raise RefusalError(
+            "LimitExceeded",
+            f"{path}: {context.width}×{context.height} pixels, {limits.max_pixels} are allowed",
+        )
+    if (
+        stream.duration
+        and stream.time_base
+        and float(stream.duration * stream.time_base) > limits.max_seconds
+    ):
+        raise RefusalError("LimitExceeded", f"{path}: longer than {limits.max_seconds:g} s")
+    stream.thread_type = "AUTO"
+    stream.thread_count = 2
+    return stream
+
+
+def picture(frame: av.VideoFrame, pixel_format: str, width: int, height: int) -> tuple[Plane, ...]:
+    """The frame as planes of `pixel_format`, scaled to width × height with area averaging."""
+    frame = frame.reformat(width=width, height=height, format=pixel_format, interpolation="AREA")
+    if pixel_format == "rgb24":
+        planes: tuple[Plane, ...] = (np.asarray(frame.to_ndarray(), np.uint8),)
+        return planes
+    return tuple(plane_array(plane) for plane in frame.planes)
+
+
+def samples(frame: av.VideoFrame) -> tuple[NDArray[Any], ...]:
+    """The decoder's samples, without the padding of lines, whose bytes are arbitrary."""
+    if frame.format.name in ("yuv420p", "yuvj420p"):
+        return tuple(plane_array(plane) for plane in frame.planes)  # odd sizes too
+    try:
+        return (frame.to_ndarray(),)
+    except ValueError:  # a format that has no array form: 16 bits a channel lose nothing of it
+        return (frame.reformat(format="rgb48le").to_ndarray(),)
+
+
+def turned(planes: tuple[Plane, ...], rotation: int) -> tuple[Plane, ...]:
+    """Turned upright; `rotation` is counter-clockwise degrees, as in the display matrix."""
+    quarter = round(rotation / 90) % 4
+    return tuple(np.rot90(plane, quarter) for plane in planes) if quarter else planes
+
+
+class Frames:
+    """Decoded frames with exact times, and how many packets did not decode."""
+
+    def __init__(self, container: InputContainer, stream: Any, path: str, limits: Limits) -> None:
+        self._container, self._stream, self._path, self._limits = container, stream, path, limits
+        self.errors = 0
+
+    def __iter__(self) -> Iterator[tuple[int, Fraction, av.VideoFrame]]:
+        rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+        first = None
+        for index, frame in enumerate(self._decoded()):
+            if frame.pts is not None and frame.time_base:
+                time = frame.pts * Fraction(frame.time_base)
+            else:  # AVI and raw streams may carry no timestamps
+                time = Fraction(index) / rate
+            first = time if first is None else first
+            if index >= self._limits.max_frames:
+                raise RefusalError(
+                    "LimitExceeded", f"{self._path}: more than {self._limits.max_frames} frames"
+                )
+            if time - first > self._limits.max_seconds:
+                raise RefusalError(
+                    "LimitExceeded", f"{self._path}: longer than {self._limits.max_seconds:g} s"
+                )
+            if frame.width * frame.height > self._limits.max_pixels:  # the size may change in mid-stream
+                raise RefusalError(
+                    "LimitExceeded", f"{self._path}: a frame of {frame.width}×{frame.height} pixels"
+                )
+            if frame.is_corrupt:
+                self.errors += 1
+            yield index, time, frame
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError:
+                self.errors += 1
+                return
+            if packet is None:
+                return
+            if packet.is_corrupt:
+                self.errors += 1
+            try:
+                yield from packet.decode()
+            except av.error.FFmpegError:
+                self.errors += 1
+
+
+def first_rotation(path: str, demuxer: str, limits: Limits) -> tuple[int, bytes]:
+    """Counter-clockwise degrees and the raw display matrix, which FFmpeg gives with a frame."""
+    with open_container(path, demuxer) as container:
+        stream = video_stream(container, path, limits)
+        for _, _, frame in Frames(container, stream, path, limits):
+            matrix = b""
+            with contextlib.suppress(KeyError):
+                matrix = bytes(frame.side_data[SideDataType.DISPLAYMATRIX])  # type: ignore[typeddict-item]
+            return int(frame.rotation), matrix
+    raise RefusalError("CorruptMedia", f"{path}: not one frame decodes")
+
+
+def describe(container: InputContainer, stream: Any, rotation: int) -> dict[str, Any]:
+    context = stream.codec_context
+    width, height = context.width, context.height
+    if round(rotation / 90) % 2:
+        width, height = height, width
+    duration = float(stream.duration * stream.time_base) if stream.duration else None
+    if duration is None and container.duration:
+        duration = container.duration / 1e6
+    components = context.format.components if context.format else ()
+    rate = stream.average_rate or stream.guessed_rate
+    return {
+        "width": width,
+        "height": height,
+        "rotation": rotation,
+        "pixel_format": context.pix_fmt or "",
+        "bit_depth": max((component.bits for component in components), default=8),
+        "codec": context.name,
+        "frame_rate": [rate.numerator, rate.denominator] if rate else None,
+        "time_base": [stream.time_base.numerator, stream.time_base.denominator],
+        "duration_s": duration,
+        "frame_count": stream.frames or None,
+        "audio_codecs": [s.codec_context.name if s.codec_context else "?" for s in container.streams.audio],
+        "metadata": {str(k)[:200]: str(v)[:4000] for k, v in list(container.metadata.items())[:100]},
+        "color": [context.color_range, context.colorspace, context.color_primaries, context.color_trc],
+    }
+
+
+def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
+    path, demuxer = job["path"], job["demuxer"]
+    rotation, _ = first_rotation(path, demuxer, limits)
+    with open_container(path, demuxer) as container:
+        stream = video_stream(container, path, limits)
+        wire.send({"kind": "probe", "probe": describe(container, stream, rotation)})
+        if job["probe_only"]:
+            return wire.send({"kind": "end", "decode_errors": 0})
+        frames = Frames(container, stream, path, limits)
+        step = Fraction(*job["step"]) if job["step"] else None
+        first = due = None
+        for index, time, frame in frames:
+            first = time if first is None else first
+            if time - first < job["start_s"]:
+                continue
+            if job["end_s"] is not None and time - first >= job["end_s"]:
+                break
+            if step is not None:
+                due = time if due is None else due
+                if time < due:
+                    continue
+                due += step * (1 + (time - due) // step)
+            width, height = frame.width, frame.height
+            if job["short_side"] and min(width, height) > job["short_side"]:
+                scale = Fraction(job["short_side"], min(width, height))
+                width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
+            planes = turned(picture(frame, job["pixel_format"], width, height), rotation)
+            wire.send(
+                {
+                    "kind": "frame",
+                    "index": index,
+                    "time": [time.numerator, time.denominator],
+                    "shapes": [plane.shape for plane in planes],
+                },
+                *(np.ascontiguousarray(plane).tobytes() for plane in planes),
+            )
+    wire.send({"kind": "end", "decode_errors": frames.errors})
+
+
+def send_stream_digest(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
+    """Per stream: SHA-256 of its packets, of their times and of its parameters."""
+    path, demuxer = job["path"], job["demuxer"]
+    _, matrix = first_rotation(path, demuxer, limits)
+    with open_container(path, demuxer) as container:
+        video_stream(container, path, limits)
+        streams = {s.index: s for s in container.streams if s.type in ("video", "audio", "subtitle")}
+        ordinals: dict[str, int] = {}
+        names: dict[int, str] = {}
+        hashes: dict[int, Any] = {}
+        first: dict[int, Fraction] = {}
+        counts: dict[int, int] = {}
+        for index, stream in streams.items():
+            ordinal = ordinals[stream.type] = ordinals.get(stream.type, -1) + 1
+            names[index] = f"{stream.type}/{ordinal}"
+            hashes[index] = (hashlib.sha256(), hashlib.sha256())
+            counts[index] = 0
+        for packet in container.demux(list(streams.values())):
+            if not packet.size:
+                continue
+            packets, timing = hashes[packet.stream_index]
+            packets.update(packet.size.to_bytes(8, "big"))
+            packets.update(memoryview(packet))
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is None:
+                timing.update(b"none;")
+            else:
+                time = stamp * Fraction(packet.time_base)
+                start = first.setdefault(packet.stream_index, time)
+                timing.update(f"{time - start};".encode())
+            counts[packet.stream_index] += 1
+            if counts[packet.stream_index] > 50 * limits.max_frames:
+                raise RefusalError("LimitExceeded", f"{path}: too many packets")
+        components = {}
+        for index, stream in streams.items():
+            packets, timing = hashes[index]
+            components[f"{names[index]}/packets"] = packets.hexdigest()
+            components[f"{names[index]}/timing"] = timing.hexdigest()
+            components[f"{names[index]}/parameters"] = parameters(stream, matrix).hex()
+    wire.send({"kind": "components", "components": components})
+    wire.send({"kind": "end", "decode_errors": 0})
+
+
+def parameters(stream: Any, display_matrix: bytes) -> bytes:
+    context = stream.codec_context
+    said: dict[str, Any] = {"codec": context.name if context else "", "extradata": ""}
+    if context is not None and context.extradata:
+        said["extradata"] = context.extradata.hex()
+    if stream.type == "video":
+        aspect = stream.sample_aspect_ratio
+        said |= {
+            "size": [context.width, context.height],
+            # FFmpeg says 0/1 and 1/1 for square samples, depending on the container
+            "sample_aspect": str(aspect) if aspect else "1",
+            "display_matrix": display_matrix.hex(),
+        }
+    elif stream.type == "audio":
+        said |= {"rate": context.sample_rate, "layout": context.layout.name}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+
+
+def send_frames_digest(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
+    path, demuxer = job["path"], job["demuxer"]
+    digest = hashlib.sha256()
+    with open_container(path, demuxer) as container:
+        frames = Frames(container, video_stream(container, path, limits), path, limits)
+        for _, _, frame in frames:
+            digest.update(f"{frame.format.name} {frame.width}x{frame.height};".encode())
+            for array in samples(frame):
+                digest.update(np.ascontiguousarray(array).data)
+    wire.send({"kind": "components", "components": {"frames": digest.hexdigest()}})
+    wire.send({"kind": "end", "decode_errors": frames.errors})
+
+
+JOBS = {"frames": send_frames, "stream_digest": send_stream_digest, "frames_digest": send_frames_digest}
+
+
+def main() -> None:
+    job = json.load(sys.stdin)
+    limits = Limits(**job["limits"])
+    av.logging.set_level(None)
+    confine(limits)
+    wire = Wire(sys.stdout.buffer)
+    try:
+        JOBS[job["kind"]](job, limits, wire)
+    except RefusalError as refusal:
+        wire.send({"kind": "error", "error": refusal.kind, "message": str(refusal)})
+    except (MemoryError, av.error.MemoryError):
+        wire.send(
+            {"kind": "error", "error": "LimitExceeded", "message": f"{job['path']}: needs too much memory"}
+        )
+    except (av.error.FFmpegError, ValueError, OverflowError, IndexError) as error:
+        wire.send(
+            {"kind": "error", "error": "CorruptMedia", "message": f"{job['path']}: does not parse ({error})"}
+        )
+    except BrokenPipeError:
+        pass  # the parent has seen enough
+
+
+if __name__ == "__main__":
+    main()
