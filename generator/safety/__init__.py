@@ -1,0 +1,37 @@
+"""The safety policy: what may be generated, and what must not leave the house.
+
+    check_prompt("a red ball bounces on grass at dusk").action   # "allow"
+
+Importing this package loads no model and no policy file; the first check does.
+"""
+
+from generator.safety.decision import Action, Decision, FrameDecision, Match
+from generator.safety.errors import (
+    EmptyPromptError,
+    FrameModelError,
+    FramesError,
+    PolicyError,
+    PromptError,
+    PromptTooLongError,
+    SafetyError,
+)
+from generator.safety.frames import check_frames
+from generator.safety.policy import policy_version
+from generator.safety.prompt import check_prompt
+
+__all__ = [
+    "Action",
+    "Decision",
+    "EmptyPromptError",
+    "FrameDecision",
+    "FrameModelError",
+    "FramesError",
+    "Match",
+    "PolicyError",
+    "PromptError",
+    "PromptTooLongError",
+    "SafetyError",
+    "check_frames",
+    "check_prompt",
+    "policy_version",
+]
