@@ -1,0 +1,378 @@
+"""A guard for MP4 and MOV files: what plays must be what was hashed.
+
+The C2PA hard binding of ISO BMFF files (`c2pa.hash.bmff`) leaves some boxes out of the hash: `ftyp`, `free`,
+`skip`, `mfra` and the manifest's own `uuid` box. The SDK (0.91.3) does not ask what is in them, so a signer
+can point the sample tables into a `free` box, sign, and swap the frames later: still "Trusted" (reproduced
+in the tests). This module walks the boxes by itself (ISO/IEC 14496-12), reads no media, and reports every
+way that it knows in which a player could be led to bytes that no hash covers.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from media.sniff import container_of
+from provenance.boxes import Box, BoxReader, Finding, GuardFinding, GuardLimits
+from provenance.errors import UnreadableFile
+
+C2PA_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+
+# Boxes whose payload is a list of boxes. In the lenient ones other software also writes things that are not
+# boxes (a terminating zero, QuickTime's own metadata); the SDK descends into them, so bombs are sought there.
+_STRUCTURE: Final = frozenset(
+    {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"mvex", b"moof", b"traf"}
+)
+_LENIENT: Final = frozenset(
+    {
+        b"udta",
+        b"meta",
+        b"edts",
+        b"tref",
+        b"mfra",
+        b"schi",
+        b"ilst",
+        b"sinf",
+        b"wave",
+        b"gmhd",
+        b"iprp",
+        b"ipco",
+    }
+)
+_EXCLUDED: Final = frozenset({b"ftyp", b"free", b"skip", b"mfra", b"emsg"})
+_MOVIE_PARTS: Final = frozenset({b"mvhd", b"cmov", b"trak"})
+# Table boxes and the table that each one is: sizes and offsets come in two widths.
+_TABLES: Final = {b"stsc": b"stsc", b"stsz": b"stsz", b"stz2": b"stsz", b"stco": b"stco", b"co64": b"stco"}
+_STORE_PURPOSES: Final = frozenset({b"manifest", b"original", b"update"})
+# The SDK writes one box with a Merkle proof for each MiB of a large file: 245 bytes at 400 MB.
+_MAX_PROOF_BYTES: Final = 4096
+
+_FAR: Final = 1 << 62  # beyond any file: keeps the sum of two hostile 64-bit numbers from wrapping around
+
+
+@dataclass(frozen=True, slots=True)
+class BmffReport:
+    """What the guard saw. For a container other than MP4 and MOV `applicable` is False, the rest empty."""
+
+    applicable: bool
+    findings: tuple[GuardFinding, ...] = ()
+    manifest_boxes: int = 0
+    excluded_bytes: int = 0
+    fragmented: bool = False
+
+
+def inspect_bmff(path: Path | str, *, limits: GuardLimits | None = None) -> BmffReport:
+    """Walk the boxes of an MP4 or MOV file and report what a hard binding would not cover.
+
+    Memory is bounded by `limits.max_table_bytes`; `mdat` is never read. Raises `BmffError` (a box bomb, or
+    past the limits) and `UnreadableFile`, nothing else, whatever the bytes.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            container = container_of(file.read(16))
+            if container is None or container.demuxer not in ("mp4", "mov"):
+                return BmffReport(applicable=False)
+            limits = limits or GuardLimits()
+            return _Guard(BoxReader(file, str(path), limits), limits).report()
+    except OSError as error:
+        raise UnreadableFile(f"{path}: cannot be read ({error.strerror})", hint="Check the path.") from None
+
+
+@dataclass(slots=True)
+class _Track:
+    """The sample tables of one `trak`, as read (ISO/IEC 14496-12 §8.7)."""
+
+    box: Box
+    tables: set[bytes] = field(default_factory=set)
+    chunk_offsets: np.ndarray | None = None  # uint64
+    runs: np.ndarray | None = None  # int64 [n, 3] of stsc: first chunk (from 1), samples a chunk, description
+    sizes: np.ndarray | None = None  # of each sample; None where `constant_size` holds for all
+    constant_size: int = 0
+    sample_count: int = 0
+
+
+@dataclass(slots=True)
+class _Fragment:
+    """Where the data of the track fragments of one `moof` are (ISO/IEC 14496-12 §8.8.7)."""
+
+    moof: int
+    base: int
+    next_data: int
+    default_size: int = 0
+    tracks: int = 0
+
+
+class _Guard:
+    """One pass over the boxes of one file."""
+
+    def __init__(self, reader: BoxReader, limits: GuardLimits) -> None:
+        self.reader, self.limits = reader, limits
+        self.movies = self.manifest_boxes = self.excluded_bytes = 0
+        self.fragmented = False
+        self.media: list[tuple[int, int]] = []  # payload of each top-level mdat: start, end
+        self.extents: list[tuple[np.ndarray, np.ndarray, int]] = []  # starts, ends, offset of their box
+        self.top_level: set[int] = set()  # where a box begins
+        self.jumps: list[tuple[np.ndarray, int]] = []  # where an index sends a player, offset of the index
+        self.track: _Track | None = None
+        self.fragment: _Fragment | None = None
+        self.default_sizes: dict[int, int] = {}  # track id -> default sample size of its fragments
+
+    def report(self) -> BmffReport:
+        find = self.reader.find
+        for box in self.reader.boxes(0, self.reader.size, depth=0):
+            self.top_level.add(box.offset)
+            self._top_level(box)
+            self._visit(box, depth=0)
+        self._check_extents()
+        self._check_jumps()
+        if not self.movies:
+            find(Finding.MISSING_MOVIE, "no movie box")
+        if self.movies > 1:
+            find(Finding.MULTIPLE_MOVIES, f"{self.movies} movie boxes")
+        if self.manifest_boxes > 1:
+            find(Finding.MULTIPLE_MANIFESTS, f"{self.manifest_boxes} manifest stores")
+        if self.excluded_bytes > self.limits.max_excluded_bytes:
+            find(Finding.EXCLUDED_PAYLOAD, f"{self.excluded_bytes} bytes that no hash covers")
+        return BmffReport(
+            applicable=True,
+            findings=tuple(self.reader.findings),
+            manifest_boxes=self.manifest_boxes,
+            excluded_bytes=self.excluded_bytes,
+            fragmented=self.fragmented,
+        )
+
+    def _top_level(self, box: Box) -> None:
+        payload = box.end - box.body
+        if box.kind == b"mdat":
+            self.media.append((box.body, box.end))
+        elif box.kind == b"moov":
+            self.movies += 1
+        elif box.kind in _EXCLUDED:
+            self.excluded_bytes += payload
+            # FFmpeg takes a `free` box for the movie when it begins like one and no other was found.
+            if box.kind in (b"free", b"skip") and self.reader.read(box.body, 8)[4:8] in _MOVIE_PARTS:
+                self.reader.find(Finding.EXCLUDED_PAYLOAD, "a movie hides in a free box", box.offset)
+        elif box.kind == b"uuid" and self.reader.read(box.body, 16) == C2PA_UUID:
+            # After the UUID: version and flags, then the purpose, ended by a zero (C2PA 2.2 §A.5.1).
+            purpose = self.reader.read(box.body + 20, min(16, payload - 20)).split(b"\0")[0]
+            if payload > self.limits.max_manifest_bytes:
+                raise self.reader.refuse(f"a manifest store of {payload} bytes")
+            if purpose in _STORE_PURPOSES:
+                self.manifest_boxes += 1
+            elif purpose != b"merkle" or payload > _MAX_PROOF_BYTES:
+                self.reader.find(Finding.EXCLUDED_PAYLOAD, f"a C2PA box for {purpose!r}", box.offset)
+
+    def _visit(self, box: Box, *, depth: int) -> None:
+        """Look into one box, wherever it lies: players find tables in unexpected places, too."""
+        if box.kind == b"trak":
+            outer, self.track = self.track, _Track(box)
+            self._descend(box, depth=depth)
+            self._chunk_extents(self.track)
+            self.track = outer
+        elif box.kind == b"moof":
+            outer_fragment, self.fragment = self.fragment, _Fragment(box.offset, box.offset, box.offset)
+            self.fragmented = True
+            self._descend(box, depth=depth)
+            self.fragment = outer_fragment
+        elif box.kind in _STRUCTURE or box.kind in _LENIENT:
+            self._descend(box, depth=depth)
+        elif box.kind in _TABLES:
+            self._sample_table(box)
+        elif box.kind == b"stsd":
+            self._sample_description(box)
+        elif box.kind == b"dref":
+            self._data_references(box)
+        elif box.kind == b"trex":
+            if values := self.reader.fields(">6I", box.body, box):
+                self.default_sizes[values[1]] = values[4]
+        elif box.kind in (b"tfhd", b"trun"):
+            self._fragment_box(box)
+        elif box.kind in (b"sidx", b"tfra"):
+            self._index(box)
+        elif box.kind == b"cmov":
+            self.reader.find(Finding.UNCHECKED_SAMPLES, "a compressed movie box", box.offset)
+        elif box.kind == b"rmra":
+            self.reader.find(Finding.EXTERNAL_MEDIA, "a reference movie", box.offset)
+
+    def _descend(self, box: Box, *, depth: int) -> None:
+        # `meta` has four (zero) bytes of version and flags in MP4, and none in QuickTime.
+        versioned = box.kind == b"meta" and self.reader.read(box.body, 4) == bytes(4)
+        start = min(box.body + 4 * versioned, box.end)
+        for child in self.reader.boxes(start, box.end, depth=depth + 1, strict=box.kind in _STRUCTURE):
+            self._visit(child, depth=depth + 1)
+
+    def _sample_table(self, box: Box) -> None:
+        track, table = self.track, _TABLES[box.kind]
+        if track is None or table in track.tables:  # readers differ in which of two they believe
+            self.reader.find(Finding.UNCHECKED_SAMPLES, f"a stray {table.decode()} table", box.offset)
+            return
+        track.tables.add(table)
+        if table == b"stsz":
+            if fields := self.reader.fields(">3I", box.body, box):
+                _, track.constant_size, track.sample_count = fields
+                if box.kind == b"stz2":
+                    bits, track.constant_size = track.constant_size & 0xFF, 0
+                    track.sizes = self._compact_sizes(bits, track.sample_count, box)
+                elif not track.constant_size:
+                    track.sizes = self.reader.table(">u4", track.sample_count, box.body + 12, box)
+        elif header := self.reader.fields(">2I", box.body, box):
+            if table == b"stsc":
+                runs = self.reader.table(">u4", 3 * header[1], box.body + 8, box)
+                track.runs = None if runs is None else runs.reshape(-1, 3).astype(np.int64)
+            else:
+                width = ">u8" if box.kind == b"co64" else ">u4"
+                track.chunk_offsets = self.reader.table(width, header[1], box.body + 8, box)
+
+    def _compact_sizes(self, bits: int, count: int, box: Box) -> np.ndarray | None:
+        if bits == 16:
+            return self.reader.table(">u2", count, box.body + 12, box)
+        if bits == 8:
+            return self.reader.table("u1", count, box.body + 12, box)
+        packed = self.reader.table("u1", (count + 1) // 2, box.body + 12, box) if bits == 4 else None
+        return None if packed is None else np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[:count]
+
+    def _chunk_extents(self, track: _Track) -> None:
+        """Turn the tables of a track into byte ranges, one a chunk."""
+        runs, offsets = track.runs, track.chunk_offsets
+        if offsets is None or runs is None or (track.sizes is None and not track.constant_size):
+            # All three must be there, if empty (§8.7); a player may know another place for them.
+            self.reader.find(Finding.UNCHECKED_SAMPLES, "a track without readable tables", track.box.offset)
+            return
+        if not len(offsets):  # the samples are in fragments
+            return
+        first = runs[:, 0] - 1
+        if not len(runs) or first[0] != 0 or np.any(np.diff(first) <= 0):
+            self.reader.find(Finding.MALFORMED_BOX, "the runs of stsc are out of order", track.box.offset)
+            return
+        chunks = len(offsets)
+        chunks_of_run = np.diff(
+            np.append(np.minimum(first, chunks), chunks)
+        )  # runs past the end mean nothing
+        last_sample = np.minimum(np.cumsum(np.repeat(runs[:, 1], chunks_of_run)), track.sample_count)
+        first_sample = np.concatenate(([0], last_sample[:-1]))
+        if track.sizes is None:  # below 2**32 each: the product fits 64 bits without a sign
+            lengths = (last_sample - first_sample).astype(np.uint64) * np.uint64(track.constant_size)
+        else:
+            total = np.concatenate(([0], np.cumsum(track.sizes, dtype=np.int64)))
+            lengths = total[last_sample] - total[first_sample]
+        self._add_extents(offsets, lengths, track.box.offset)
+
+    def _add_extents(self, offsets: np.ndarray, lengths: np.ndarray, at: int) -> None:
+        starts = np.minimum(offsets.astype(np.uint64), np.uint64(_FAR))
+        ends = starts + np.minimum(lengths.astype(np.uint64), np.uint64(_FAR))
+        used = ends > starts
+        self.extents.append((starts[used], ends[used], at))
+
+    def _sample_description(self, box: Box) -> None:
+        # FFmpeg parses whatever boxes follow the known fields of a sample entry with its one table of
+        # parsers, sample tables too: one hidden here wins over the one that is checked (played in the tests).
+        content = self.reader.read(box.body, min(box.end - box.body, self.limits.max_excluded_bytes))
+        if any(table in content for table in _TABLES):
+            self.reader.find(Finding.UNCHECKED_SAMPLES, "a sample table in a sample description", box.offset)
+
+    def _data_references(self, box: Box) -> None:
+        """An entry without the flag "self-contained" points to another file (§8.7.2)."""
+        header = self.reader.fields(">2I", box.body, box)
+        at = box.body + 8
+        for _ in range(min(header[1], 64) if header else 0):
+            entry = self.reader.fields(">3I", at, box)
+            if entry is None:
+                return
+            if not entry[2] & 1:
+                self.reader.find(Finding.EXTERNAL_MEDIA, "frames may lie in another file", at)
+            at += max(12, entry[0])
+
+    def _fragment_box(self, box: Box) -> None:
+        fragment = self.fragment
+        fields = self.reader.fields(">2I", box.body, box)
+        if fragment is None:
+            self.reader.find(
+                Finding.UNCHECKED_SAMPLES, "a track fragment outside a movie fragment", box.offset
+            )
+        elif fields is not None and box.kind == b"tfhd":
+            self._fragment_header(fragment, fields[0] & 0xFFFFFF, fields[1], box)
+        elif fields is not None:
+            self._fragment_run(fragment, fields[0] & 0xFFFFFF, fields[1], box)
+
+    def _fragment_header(self, fragment: _Fragment, flags: int, track_id: int, box: Box) -> None:
+        at = box.body + 8
+        if flags & 0x1:
+            explicit = self.reader.fields(">Q", at, box)
+            fragment.base = explicit[0] if explicit else _FAR
+            at += 8
+        elif flags & 0x020000 or not fragment.tracks:
+            fragment.base = fragment.moof
+        else:  # after the data of the track fragment before it
+            fragment.base = fragment.next_data
+        at += 4 * bool(flags & 0x2) + 4 * bool(flags & 0x8)
+        size = self.reader.fields(">I", at, box) if flags & 0x10 else None
+        fragment.default_size = size[0] if size else self.default_sizes.get(track_id, 0)
+        fragment.next_data = fragment.base
+        fragment.tracks += 1
+
+    def _fragment_run(self, fragment: _Fragment, flags: int, count: int, box: Box) -> None:
+        at = box.body + 8
+        start = fragment.next_data
+        if flags & 0x1:
+            shift = self.reader.fields(">i", at, box)
+            start = fragment.base + shift[0] if shift else _FAR
+            at += 4
+        at += 4 * bool(flags & 0x4)
+        columns = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
+        length = count * fragment.default_size
+        if columns:
+            samples = self.reader.table(">u4", count * len(columns), at, box)
+            if samples is None:
+                return
+            if 0x200 in columns:
+                length = int(samples.reshape(-1, len(columns))[:, columns.index(0x200)].sum(dtype=np.int64))
+        fragment.next_data = start + length
+        # Before the file is as far outside as behind it.
+        place = [number if 0 <= number < _FAR else _FAR for number in (start, length)]
+        self._add_extents(np.array(place[:1], np.uint64), np.array(place[1:], np.uint64), box.offset)
+
+    def _index(self, box: Box) -> None:
+        """Where a segment index (§8.16.3) or a fragment index (§8.8.10, itself not hashed) sends a player."""
+        at = box.body
+        wide = self.reader.read(at, 1) == b"\1"  # version 1 has times and offsets of 64 bits
+        if box.kind == b"sidx":
+            fields = self.reader.fields(">4x2I2QHH" if wide else ">4x4IHH", at, box)
+            if fields is None:
+                return
+            entries = self.reader.table(">u4", 3 * fields[5], at + (32 if wide else 24), box)
+            if entries is not None:
+                sizes = entries.reshape(-1, 3)[:, 0] & 0x7FFFFFFF
+                places = np.cumsum(sizes, dtype=np.int64) - sizes + box.end + min(fields[3], _FAR >> 1)
+                self.jumps.append((places, box.offset))
+        else:
+            fields = self.reader.fields(">4x3I", at, box)
+            if fields is None:
+                return
+            number = ">u8" if wide else ">u4"
+            tail = sum(1 + (fields[1] >> shift & 3) for shift in (0, 2, 4))
+            row = np.dtype([("time", number), ("moof", number), ("numbers", f"V{tail}")])
+            entries = self.reader.table(row, fields[2], at + 16, box)
+            if entries is not None:
+                self.jumps.append((np.minimum(entries["moof"], _FAR).astype(np.int64), box.offset))
+
+    def _check_jumps(self) -> None:
+        """An index must lead to boxes that the walk has seen, not into the middle of one."""
+        for places, at in self.jumps:
+            if not self.top_level.issuperset(places.tolist()):
+                self.reader.find(Finding.UNCHECKED_SAMPLES, "an index that leads into a box", at)
+
+    def _check_extents(self) -> None:
+        """Every chunk must lie inside one `mdat`. Those come in file order and do not overlap."""
+        starts = np.array([start for start, _ in self.media], dtype=np.uint64)
+        ends = np.array([end for _, end in self.media], dtype=np.uint64)
+        for first, last, at in self.extents:
+            inside = np.zeros(len(first), dtype=bool)
+            if len(starts):
+                nearest = np.searchsorted(starts, first, side="right").astype(np.int64) - 1
+                inside = (nearest >= 0) & (last <= ends[np.maximum(nearest, 0)])
+            if not inside.all():
+                astray = (
+                    f"{np.count_nonzero(~inside)} chunks outside the media, one at {first[np.argmin(inside)]}"
+                )
+                self.reader.find(Finding.SAMPLE_OFFSET_OUTSIDE_MDAT, astray, at)

@@ -1,0 +1,365 @@
+"""From a decoded manifest store to one frozen reading: what it says, how far it holds, rolled up.
+
+Every text in a manifest was chosen by its writer. Nothing here raises on hostile content; whatever does not
+have the expected shape is left out, and texts are cut and cleaned for display.
+"""
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from provenance.boxes import Finding, GuardFinding
+from provenance.exclusions import unexpected_exclusions
+from provenance.identity import DEVELOPMENT_MARKER
+from provenance.manifest import CONTENT_LABEL, GENERATION_LABEL, SOFT_BINDING_ALG, display_text
+
+State = Literal["absent", "remote_only", "malformed", "invalid", "expired", "valid_untrusted", "trusted"]
+IngredientStatus = Literal["unsigned", "failed", "expired", "valid_untrusted", "trusted"]
+
+_UNTRUSTED: Final = "signingCredential.untrusted"
+_EXPIRED: Final = "signingCredential.expired"
+# Of the signer, not of the content: what a stranger, or time, can do to a manifest without touching it.
+_ABOUT_SIGNER: Final = frozenset({_UNTRUSTED, _EXPIRED})
+_MAX_INGREDIENTS = 256
+_HEX_ID: Final = re.compile(r"[0-9a-f]{16}")
+_HEX_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionReading:
+    """One action of the active manifest; `when` is what the signer says, not a time stamp."""
+
+    action: str
+    digital_source_type: str
+    agent: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoftBinding:
+    alg: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngredientReading:
+    """One ingredient, however deep (`depth` 1 is a direct one), with the state of its own manifest."""
+
+    title: str
+    relationship: str
+    label: str
+    status: IngredientStatus
+    failure_codes: tuple[str, ...]
+    depth: int
+    clip_ids: tuple[int, ...] = ()  # those that its own manifest binds to our mark
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestReading:
+    """One file's embedded manifest. Texts are cleaned for one line of display, not for markup.
+
+    `trusted` never stands beside a guard finding or a failed ingredient: then the state is `invalid`.
+    `signed_at` is set only by a time stamp whose authority is trusted (`has_timestamp`).
+    """
+
+    state: State
+    detail: str = ""  # why it is malformed, or not read
+    label: str = ""
+    title: str = ""
+    claim_generator: str = ""
+    signer: str = ""  # common name
+    organization: str = ""
+    issuer: str = ""
+    serial_number: str = ""
+    signer_trusted: bool = False  # by the anchors; says nothing of the content
+    development: bool = False
+    not_after: datetime.datetime | None = None  # of the signer's certificate
+    signed_at: datetime.datetime | None = None
+    has_timestamp: bool = False
+    actions: tuple[ActionReading, ...] = ()
+    soft_bindings: tuple[SoftBinding, ...] = ()
+    content: Mapping[str, bytes] = field(default_factory=dict)  # stream, frames, fingerprint: 32 bytes each
+    generation: Mapping[str, str] = field(default_factory=dict)
+    ingredients: tuple[IngredientReading, ...] = ()
+    failure_codes: tuple[str, ...] = ()
+    guard_findings: tuple[GuardFinding, ...] = ()
+    remote_url: str = ""
+
+    @property
+    def digital_source_types(self) -> tuple[str, ...]:
+        """The source types that the actions state, in order, each once."""
+        return tuple(dict.fromkeys(a.digital_source_type for a in self.actions if a.digital_source_type))
+
+    @property
+    def clip_ids(self) -> tuple[int, ...]:
+        """The 64-bit clip ids that the manifest binds to our mark, each once."""
+        return _clip_ids(self.soft_bindings)
+
+
+def interpret(
+    store: Mapping[str, object],
+    certificate: Mapping[str, object],
+    findings: tuple[GuardFinding, ...],
+    *,
+    guarded: bool,
+    kept: bool = False,
+) -> ManifestReading:
+    """The reading of a manifest store that the SDK decoded and validated.
+
+    `certificate` is the signer's, `findings` the guard's; `guarded` where the file is one that the guard
+    understands, `kept` where there is no file: then the mismatch of the hard binding does not count.
+    """
+    label = store.get("active_manifest")
+    manifests = as_mapping(store.get("manifests"))
+    active = as_mapping(manifests.get(label)) if isinstance(label, str) else {}
+    if not active or not isinstance(label, str):  # seen in a file whose CBOR is broken
+        return ManifestReading(
+            "malformed", detail="the store has no active manifest", guard_findings=findings
+        )
+    if guarded:
+        findings += _binding_findings(manifests, label)
+    results = as_mapping(store.get("validation_results"))
+    codes = as_mapping(results.get("activeManifest"))
+    successes, failures = _codes(codes.get("success")), _codes(codes.get("failure"))
+    deltas = _deltas(results)
+    ingredients = tuple(_ingredients(manifests, label, deltas))
+    sdk_state = store.get("validation_state")
+    # The credential of a broken signature may be trusted all the same.
+    signer_trusted = {"signingCredential.trusted", "claimSignature.validated"}.issubset(successes)
+    if kept:
+        failures = tuple(code for code in failures if code != "assertion.bmffHash.mismatch")
+        if not set(failures) - {_UNTRUSTED} and "claimSignature.validated" in successes:
+            sdk_state = "Trusted" if signer_trusted else "Valid"
+    broken = [code for code in sum(deltas.values(), ()) if code not in _ABOUT_SIGNER]
+    state = _state(sdk_state, failures, broken or findings, ingredients)
+    signature = as_mapping(active.get("signature_info"))
+    has_timestamp = "timeStamp.trusted" in successes
+    signer = display_text(signature.get("common_name"))
+    reading = ManifestReading(
+        state,
+        label=display_text(label),
+        title=display_text(active.get("title")),
+        claim_generator=_generator(active.get("claim_generator_info")),
+        signer=signer,
+        organization=display_text(signature.get("issuer")),  # the SDK's name for the subject's organisation
+        issuer=display_text(as_mapping(certificate.get("issuer")).get("CN")),
+        serial_number=display_text(signature.get("cert_serial_number")),
+        signer_trusted=signer_trusted,
+        development=DEVELOPMENT_MARKER in signer.casefold(),
+        not_after=_time(as_mapping(certificate.get("validity")).get("notAfter")),
+        signed_at=_time(signature.get("time")) if has_timestamp else None,
+        has_timestamp=has_timestamp,
+        ingredients=ingredients,
+        failure_codes=tuple(dict.fromkeys((*failures, *sum(deltas.values(), ())))),
+        guard_findings=findings,
+    )
+    return _with_assertions(reading, active.get("assertions"))
+
+
+def _state(
+    sdk_state: object,
+    failures: Sequence[str],
+    broken: Sequence[object],
+    ingredients: Sequence[IngredientReading],
+) -> State:
+    """The one state that follows; `broken` holds findings and failures outside the active manifest.
+
+    The SDK may say "Invalid" with no failure in the active manifest, because an ingredient fails.
+    """
+    if broken or any(ingredient.status == "failed" for ingredient in ingredients):
+        return "invalid"
+    # A failure beside "Trusted" is of a time stamp; whoever shows it says more than "trusted" would.
+    if sdk_state == "Trusted" and not failures:
+        return "trusted"
+    if sdk_state in ("Trusted", "Valid"):
+        return "valid_untrusted"
+    return "expired" if _EXPIRED in failures and _ABOUT_SIGNER.issuperset(failures) else "invalid"
+
+
+def _ingredients(
+    manifests: Mapping[str, object], active: str, deltas: Mapping[str, tuple[str, ...]]
+) -> Iterator[IngredientReading]:
+    """Every ingredient below a manifest, breadth first, each manifest once.
+
+    A child of a tampered parent validates as "Trusted" with an empty list of deltas; the parent's failure
+    stands only in the results that were recorded with the ingredient (measured), so both places count.
+    """
+    queue, seen, count = [(active, 1)], {active}, 0
+    while queue:
+        parent, depth = queue.pop(0)
+        for entry in as_list(as_mapping(manifests.get(parent)).get("ingredients")):
+            count += 1
+            if count > _MAX_INGREDIENTS:  # the rest is not looked at, so nothing can be vouched for
+                yield IngredientReading("", "", "", "failed", ("clipproof.ingredients.tooMany",), depth)
+                return
+            ingredient = as_mapping(entry)
+            results = as_mapping(ingredient.get("validation_results"))
+            recorded = as_mapping(results.get("activeManifest"))
+            codes = (
+                *_codes(recorded.get("failure")),
+                *_codes(ingredient.get("validation_status")),  # as written before C2PA 2.0
+                *sum(_deltas(results).values(), ()),
+                *deltas.get(f"self#jumbf=/c2pa/{parent}/c2pa.assertions/{ingredient.get('label')}", ()),
+            )
+            label = ingredient.get("active_manifest")
+            yield IngredientReading(
+                title=display_text(ingredient.get("title")),
+                relationship=display_text(ingredient.get("relationship"), 40),
+                label=display_text(label),
+                status=_ingredient_status(codes, _codes(recorded.get("success")), signed=bool(label)),
+                failure_codes=tuple(dict.fromkeys(codes)),
+                depth=depth,
+                clip_ids=_clip_ids(
+                    _soft_bindings(as_mapping(manifests.get(label)) if isinstance(label, str) else {})
+                ),
+            )
+            if isinstance(label, str) and label not in seen:
+                seen.add(label)
+                queue.append((label, depth + 1))
+
+
+def _ingredient_status(
+    failures: Sequence[str], successes: Sequence[str], *, signed: bool
+) -> IngredientStatus:
+    if any(code not in _ABOUT_SIGNER for code in failures):
+        return "failed"
+    if not signed:
+        return "unsigned"
+    if _EXPIRED in failures:
+        return "expired"
+    return "trusted" if "signingCredential.trusted" in successes and not failures else "valid_untrusted"
+
+
+def _binding_findings(manifests: Mapping[str, object], active: str) -> tuple[GuardFinding, ...]:
+    """Whether the manifest binds the whole file. An update manifest is bound by its parent's hash."""
+    label, seen = active, set[str]()
+    while label not in seen:
+        seen.add(label)
+        manifest = as_mapping(manifests.get(label))
+        bindings = [
+            data
+            for name, data in _assertions(manifest.get("assertions"))
+            if name.startswith("c2pa.hash.bmff")
+        ]
+        if bindings:
+            return tuple(finding for binding in bindings for finding in unexpected_exclusions(binding))
+        parents = [
+            parent
+            for ingredient in as_list(manifest.get("ingredients"))
+            if as_mapping(ingredient).get("relationship") == "parentOf"
+            and isinstance(parent := as_mapping(ingredient).get("active_manifest"), str)
+        ]
+        label = parents[0] if parents else label
+    return (GuardFinding(Finding.UNEXPECTED_EXCLUSION, "no hash over the boxes of the file"),)
+
+
+def _with_assertions(reading: ManifestReading, assertions: object) -> ManifestReading:
+    actions: list[ActionReading] = []
+    soft_bindings: list[SoftBinding] = []
+    content: dict[str, bytes] = {}
+    generation: dict[str, str] = {}
+    for label, data in _assertions(assertions):
+        if label in ("c2pa.actions", "c2pa.actions.v2"):
+            actions += [_action(as_mapping(entry)) for entry in as_list(data.get("actions"))[:64]]
+        elif label == "c2pa.soft-binding":
+            soft_bindings += _bindings_in(data)
+        elif label == CONTENT_LABEL:
+            for name, digest in data.items():
+                if name.endswith("_sha256") and isinstance(digest, str) and _HEX_DIGEST.fullmatch(digest):
+                    content[display_text(name.removesuffix("_sha256"), 40)] = bytes.fromhex(digest)
+        elif label == GENERATION_LABEL:
+            generation = {
+                display_text(name, 40): display_text(_plain(value)) for name, value in list(data.items())[:32]
+            }
+    return replace(
+        reading,
+        actions=tuple(actions),
+        soft_bindings=tuple(soft_bindings),
+        content=content,
+        generation=generation,
+    )
+
+
+def _bindings_in(data: Mapping[str, object]) -> list[SoftBinding]:
+    alg = display_text(data.get("alg"), 100)
+    values = [as_mapping(block).get("value") for block in as_list(data.get("blocks"))[:64]]
+    return [SoftBinding(alg, display_text(value)) for value in values if isinstance(value, str)]
+
+
+def _soft_bindings(manifest: Mapping[str, object]) -> list[SoftBinding]:
+    found = (
+        _bindings_in(data)
+        for label, data in _assertions(manifest.get("assertions"))
+        if label == "c2pa.soft-binding"
+    )
+    return [binding for bindings in found for binding in bindings]
+
+
+def _clip_ids(bindings: Iterable[SoftBinding]) -> tuple[int, ...]:
+    ours = (one.value for one in bindings if one.alg == SOFT_BINDING_ALG and _HEX_ID.fullmatch(one.value))
+    return tuple(dict.fromkeys(int(value, 16) for value in ours))
+
+
+def _action(action: Mapping[str, object]) -> ActionReading:
+    agent = action.get("softwareAgent")
+    return ActionReading(
+        action=display_text(action.get("action"), 100),
+        digital_source_type=display_text(action.get("digitalSourceType")),
+        agent=display_text(agent) or _generator([agent]),
+        when=display_text(action.get("when"), 40),
+    )
+
+
+def _assertions(assertions: object) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """(label without the number of its instance, data) of each assertion that has both."""
+    for assertion in map(as_mapping, as_list(assertions)):
+        label = assertion.get("label")
+        if isinstance(label, str) and isinstance(assertion.get("data"), Mapping):
+            yield label.split("__")[0], as_mapping(assertion.get("data"))
+
+
+def _deltas(results: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """Failures that validation found now in ingredients, by the address of the ingredient assertion."""
+    deltas: dict[str, tuple[str, ...]] = {}
+    for entry in map(as_mapping, as_list(results.get("ingredientDeltas"))):
+        address = str(entry.get("ingredientAssertionURI"))
+        codes = _codes(as_mapping(entry.get("validationDeltas")).get("failure"))
+        deltas[address] = (*deltas.get(address, ()), *codes)
+    return deltas
+
+
+def _codes(statuses: object) -> tuple[str, ...]:
+    return tuple(
+        display_text(status.get("code"), 100) or "unknown" for status in map(as_mapping, as_list(statuses))
+    )
+
+
+def _generator(generators: object) -> str:
+    """`name version` of the first claim generator."""
+    first = next(iter(map(as_mapping, as_list(generators))), {})
+    return " ".join(text for key in ("name", "version") if (text := display_text(first.get(key), 100)))
+
+
+def _plain(value: object) -> str:
+    """A number or text as text; a table of such as `name value, …`; anything else as nothing."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items() if isinstance(inner, str))
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _time(text: object) -> datetime.datetime | None:
+    try:
+        time = datetime.datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return time.astimezone(datetime.UTC) if time is not None and time.tzinfo is not None else None
+
+
+def as_mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,248 @@
+"""The key store: who signs, what marks, and what vouches for the log.
+
+    KEYS/
+    ├── root.pem            certificate of the development root: the trust anchor of this home, public
+    ├── identity.pem        leaf and intermediate certificate, public
+    ├── identity.key        private key of the leaf (P-256, PKCS #8)
+    ├── mark.key            32 random bytes, hex: whoever loses it loses every mark
+    └── checkpoint.key      private key of the transparency log (Ed25519, PKCS #8)
+
+The folder appears whole or not at all, and is never overwritten. The keys of the two authorities are
+forgotten as soon as the leaf is made: a stolen home can sign as itself, but can vouch for nobody else.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import io
+import os
+import secrets
+import shutil
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from media.files import atomic_path, fsync_path
+from provenance.development import new_development_chain, private_pem
+from provenance.errors import KeysDamaged, KeysExist, KeysMissing, KeyStoreError
+from provenance.identity import Identity, load_identity, read_private_bytes
+from provenance.trust import TrustAnchors
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+ROOT: Final = "root.pem"
+IDENTITY_CHAIN: Final = "identity.pem"
+IDENTITY_KEY: Final = "identity.key"
+MARK_KEY: Final = "mark.key"
+CHECKPOINT_KEY: Final = "checkpoint.key"
+_FILES: Final = (ROOT, IDENTITY_CHAIN, IDENTITY_KEY, MARK_KEY, CHECKPOINT_KEY)
+
+_MARK_KEY_BYTES = 32
+_MAX_FILE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """All keys of one home, loaded. Secrets are kept out of `repr`."""
+
+    identity: Identity
+    mark_key: bytes = field(repr=False)  # 32 bytes
+    checkpoint_key: "Ed25519PrivateKey" = field(repr=False)
+    anchors: TrustAnchors
+
+
+@dataclass(frozen=True, slots=True)
+class KeysDescription:
+    """What may be shown of a key store. Fingerprints are SHA-256, hex; those of keys cut to 16 digits."""
+
+    folder: Path
+    kind: str
+    signer: str
+    organization: str
+    certificate_sha256: str
+    root_sha256: str
+    not_after: datetime.datetime
+    mark_key_id: str
+    checkpoint_key_id: str
+
+
+class KeyStore:
+    """The key store in one folder (mode 0700, private files 0600)."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+
+    def exists(self) -> bool:
+        """Whether any key is there, complete or not."""
+        return any((self.folder / name).exists() for name in _FILES)
+
+    def create(self, *, organization: str = "Clipproof development") -> Keys:
+        """Make a development identity, a mark key and a checkpoint key, and load them.
+
+        Raises `KeysExist`; of two processes that create at once, one gets it and may `load`.
+        """
+        if self.exists():
+            raise KeysExist(
+                f"{self.folder}: there are keys already", hint="Use them, or choose another home."
+            )
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        identity = new_development_chain(organization)
+        files = {
+            ROOT: identity.root_pem,
+            IDENTITY_CHAIN: identity.chain_pem,
+            IDENTITY_KEY: identity.key_pem,
+            MARK_KEY: secrets.token_hex(_MARK_KEY_BYTES).encode() + b"\n",
+            CHECKPOINT_KEY: private_pem(Ed25519PrivateKey.generate()),
+        }
+        self._publish(files)
+        return self.load()
+
+    def load(self) -> Keys:
+        """The keys, from the disk; makes nothing. Raises `KeysMissing`, `KeysUnsafe` or `KeysDamaged`."""
+        self._require()
+        return Keys(
+            identity=load_identity(
+                self.folder / IDENTITY_CHAIN, self.folder / IDENTITY_KEY, kind="development"
+            ),
+            mark_key=self._mark_key(),
+            checkpoint_key=self._checkpoint_key(),
+            anchors=self.anchors(),
+        )
+
+    def anchors(self) -> TrustAnchors:
+        """The development root of this home; needs no private file. Raises `KeysMissing`, `TrustError`."""
+        path = self.folder / ROOT
+        if not path.is_file():
+            raise self._missing()
+        return TrustAnchors.from_pem(
+            path.read_bytes(), source=f"development root of {self.folder}", kind="development"
+        )
+
+    def describe(self) -> KeysDescription:
+        """What the store holds, redacted. Raises as `load` does."""
+        keys = self.load()
+        public = keys.checkpoint_key.public_key().public_bytes_raw()
+        return KeysDescription(
+            folder=self.folder,
+            kind=keys.identity.kind,
+            signer=keys.identity.common_name,
+            organization=keys.identity.organization,
+            certificate_sha256=keys.identity.certificate_sha256,
+            root_sha256=keys.anchors.fingerprints[0],
+            not_after=keys.identity.not_after,
+            # Hashed under a name of its own, so that the id is of no use as the key or as another hash of it.
+            mark_key_id=hashlib.sha256(b"clipproof mark key id\0" + keys.mark_key).hexdigest()[:16],
+            checkpoint_key_id=hashlib.sha256(public).hexdigest()[:16],
+        )
+
+    def backup(self, dst: Path | str) -> Path:
+        """Write every file into one tar archive (mode 0600) at `dst`, and return it. The archive is secret.
+
+        Raises as `load` does, `KeysExist` where `dst` is there already, or `media.OutputError`.
+        """
+        self.load()  # what does not load is not worth keeping
+        dst = Path(dst)
+        if dst.exists():
+            raise KeysExist(
+                f"{dst}: exists already; a backup overwrites nothing", hint="Choose another name."
+            )
+        with atomic_path(dst) as tmp:
+            tmp.chmod(0o600)
+            with tarfile.open(tmp, "w") as archive:
+                for name in _FILES:
+                    content = (self.folder / name).read_bytes()
+                    member = tarfile.TarInfo(name)
+                    member.size, member.mode = len(content), 0o600
+                    archive.addfile(member, io.BytesIO(content))
+        return dst
+
+    def restore(self, backup: Path | str) -> Keys:
+        """Put the files of a backup into this (empty) store and load them.
+
+        Only the five known names are taken, and only if together they load.
+        Raises `KeysExist` or `KeysDamaged`.
+        """
+        if self.exists():
+            raise KeysExist(f"{self.folder}: there are keys already", hint="Restore into another home.")
+        files: dict[str, bytes] = {}
+        try:
+            with tarfile.open(backup, "r:") as archive:
+                for member in archive:
+                    if member.name in _FILES and member.isfile() and member.size <= _MAX_FILE_BYTES:
+                        reader = archive.extractfile(member)
+                        files[member.name] = reader.read() if reader else b""
+        except (OSError, tarfile.TarError) as error:
+            raise KeysDamaged(
+                f"{backup}: not a key backup ({error})", hint="Give a file that `keys backup` wrote."
+            ) from None
+        if missing := [name for name in _FILES if name not in files]:
+            raise KeysDamaged(f"{backup}: {', '.join(missing)} is not in it", hint="Give a complete backup.")
+        self._publish(files)
+        return self.load()
+
+    def _publish(self, files: dict[str, bytes]) -> None:
+        """Write the files into a folder beside the store, check that they load, and rename it into place."""
+        parent = self.folder.parent
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            tmp = parent / f".keys-{secrets.token_hex(8)}"
+            tmp.mkdir(mode=0o700)
+            try:
+                for name, content in files.items():
+                    descriptor = os.open(tmp / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                    with os.fdopen(descriptor, "wb") as file:
+                        file.write(content)
+                        file.flush()
+                        os.fsync(file.fileno())
+                fsync_path(tmp)
+                KeyStore(tmp).load()
+                # Renaming onto a folder succeeds only while that is empty: two creators cannot both win.
+                tmp.rename(self.folder)
+                fsync_path(parent)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(tmp)
+        except OSError as error:
+            if self.exists():
+                raise KeysExist(f"{self.folder}: there are keys already", hint="Load them.") from None
+            raise KeyStoreError(
+                f"{self.folder}: the key store cannot be written ({error.strerror})",
+                hint="Check its permissions.",
+            ) from error
+
+    def _missing(self) -> KeysMissing:
+        return KeysMissing(f"{self.folder}: there are no keys", hint="run clipproof keys init")
+
+    def _require(self) -> None:
+        if not self.exists():
+            raise self._missing()
+        if missing := [name for name in _FILES if not (self.folder / name).is_file()]:
+            raise KeysDamaged(
+                f"{self.folder}: {', '.join(missing)} is missing", hint="Restore the store from a backup."
+            )
+
+    def _mark_key(self) -> bytes:
+        path = self.folder / MARK_KEY
+        try:
+            key = bytes.fromhex(read_private_bytes(path).decode("ascii").strip())
+        except ValueError:
+            key = b""
+        if len(key) != _MARK_KEY_BYTES:
+            raise KeysDamaged(f"{path}: not 64 hex digits", hint="Restore the store from a backup.")
+        return key
+
+    def _checkpoint_key(self) -> "Ed25519PrivateKey":
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        path = self.folder / CHECKPOINT_KEY
+        try:
+            key = load_pem_private_key(read_private_bytes(path), password=None)
+        except (ValueError, TypeError):
+            key = None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise KeysDamaged(f"{path}: not an Ed25519 private key", hint="Restore the store from a backup.")
+        return key
