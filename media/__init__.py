@@ -10,7 +10,7 @@ from media.errors import CorruptMedia, LimitExceeded, MediaError, OutputError, U
 from media.files import atomic_path
 from media.limits import Limits
 from media.store import Store
-from media.writer import ClipWriter
+from media.writer import ClipWriter, yuv420p_of_rgb
 
 __all__ = [
     "ClipReader",
@@ -32,4 +32,5 @@ __all__ = [
     "open_clip",
     "probe",
     "stream_digest",
+    "yuv420p_of_rgb",
 ]

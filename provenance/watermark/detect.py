@@ -1,0 +1,168 @@
+"""Blind detection: is there a mark of this key, what does it say, where in the clip."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from math import degrees, floor, log
+from operator import add
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media import Limits, open_clip
+from provenance.watermark.carrier import SCHEME, carrier
+from provenance.watermark.evidence import probability
+from provenance.watermark.pose import IDENTITY, Pose
+from provenance.watermark.response import Reader, Response
+from provenance.watermark.search import search
+from provenance.watermark.segments import Segment, State, payloads_by_window, segments, strip
+
+READ_RATE = 12
+MIN_READ_SHORT_SIDE = 64
+
+_HOP_S = 0.5
+_WINDOW_HOPS = 2
+_MOST_HOPS = 256
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What is known of a clip's mark.
+
+    state: "marked": the payload is proven, p_value bounds the chance of such a reading without a mark of
+    this key; "present_unreadable": a mark of this key is proven, its payload is not; "not_found". payload:
+    unsigned 64 bit, that of most of the time where parts differ (`segments` has them all). scale,
+    angle_deg, mirrored, stretch: the geometry under which the mark was found, relative to the frame that
+    was marked (scale 2: cropped to half).
+    """
+
+    state: State
+    payload: int | None
+    p_value: float
+    segments: tuple[Segment, ...] = ()
+    scheme: str = SCHEME
+    scale: float = 1.0
+    angle_deg: float = 0.0
+    mirrored: bool = False
+    stretch: float = 1.0
+    frames_read: int = 0
+
+
+class Detector:
+    """Reads the mark of one key from luma planes that come in order of time.
+
+    For callers that decode a clip once and feed several readers. Memory is bounded: past 128 s the grain of
+    the segments coarsens by doubling. Raises BadKey.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._carrier = carrier(key)
+        self._shape: tuple[int, int] | None = None
+        self._reader: Reader | None = None
+        self._hops: list[Response] = []
+        self._hop_s = Fraction(_HOP_S)
+        self._open: Response | None = None
+        self._slot = -1
+        self._start = self._last = Fraction(0)
+        self._frames = 0
+
+    def update(self, y: NDArray[np.uint8], time: Fraction | float) -> None:
+        """Takes a luma plane, uint8[height, width], shown from `time` (seconds); skips past READ_RATE a
+        second.
+        """
+        if self._shape is None:
+            self._shape, self._start = (y.shape[0], y.shape[1]), Fraction(time)
+            if min(y.shape) >= MIN_READ_SHORT_SIDE:
+                self._reader = Reader(y.shape[1], y.shape[0])
+        elif y.shape != self._shape:
+            raise ValueError(f"a plane of {y.shape} in a clip of {self._shape}")
+        since = Fraction(time) - self._start
+        self._last = max(self._last, since)
+        slot = floor(since * READ_RATE + Fraction(1, 1000))
+        if self._reader is None or slot == self._slot:
+            return
+        self._slot = slot
+        while since >= (len(self._hops) + 1) * self._hop_s:
+            self._close_hop(self._reader)
+        response = self._reader.read(y)
+        self._open = response if self._open is None else self._open + response
+        self._frames += 1
+
+    def _close_hop(self, reader: Reader) -> None:
+        hop = reader.silence() if self._open is None else self._open.clipped()
+        self._hops.append(_packed(hop))
+        self._open = None
+        if len(self._hops) == _MOST_HOPS:
+            pairs = zip(self._hops[::2], self._hops[1::2], strict=True)
+            self._hops = [_packed(_unpacked(first) + _unpacked(second)) for first, second in pairs]
+            self._hop_s *= 2
+
+    def finish(self) -> Detection:
+        """The verdict on all planes so far."""
+        if self._open is not None and self._reader is not None:
+            self._close_hop(self._reader)
+        if not self._hops:
+            return Detection("not_found", None, 1.0)
+        hops = [_unpacked(hop) for hop in self._hops]
+        whole = search(reduce(add, hops).clipped(), self._carrier)
+        pose = whole.pose if whole.is_present else IDENTITY
+        cells_of_hops = strip(hops, pose, self._carrier)
+        found = payloads_by_window(cells_of_hops, min(_WINDOW_HOPS, len(hops)))
+        if whole.is_read and whole.payload is not None:
+            found[whole.payload] = min(whole.log_p, found.get(whole.payload, 0.0))
+        edges_s = [float(index * self._hop_s) for index in range(len(hops))]
+        edges_s.append(max(edges_s[-1], float(self._last)))
+        if not whole.is_present and not found:
+            nothing = Segment(0.0, edges_s[-1], "not_found", None, 1.0)
+            return self._detection("not_found", None, whole.log_p, (nothing,), IDENTITY)
+        parts = segments(cells_of_hops, list(found), edges_s)
+        if not found:
+            return self._detection("present_unreadable", None, whole.log_p, parts, pose)
+        # Windows and whole clip are two ways to the same claim: the better of two bounds counts for both.
+        payload = _most_of_the_time(parts, found)
+        return self._detection("marked", payload, log(2) + found[payload], parts, pose)
+
+    def _detection(
+        self, state: State, payload: int | None, log_p: float, parts: tuple[Segment, ...], pose: Pose
+    ) -> Detection:
+        return Detection(
+            state,
+            payload,
+            probability(log_p),
+            parts,
+            scale=pose.scale,
+            angle_deg=degrees(pose.angle),
+            mirrored=pose.mirrored,
+            stretch=pose.stretch,
+            frames_read=self._frames,
+        )
+
+
+def _packed(response: Response) -> Response:
+    return Response(response.fine.astype(np.float16), response.coarse.astype(np.float16))
+
+
+def _unpacked(response: Response) -> Response:
+    return Response(response.fine.astype(np.float32), response.coarse.astype(np.float32))
+
+
+def _most_of_the_time(parts: tuple[Segment, ...], found: dict[int, float]) -> int:
+    seconds: defaultdict[int, float] = defaultdict(float)
+    for part in parts:
+        if part.payload is not None:
+            seconds[part.payload] += part.end_s - part.start_s
+    return max(found, key=lambda payload: (seconds[payload], -found[payload]))
+
+
+def detect_file(path: Path | str, *, key: bytes, limits: Limits | None = None) -> Detection:
+    """What the mark of `key` says in a video file, read at no more than READ_RATE frames a second.
+
+    Raises BadKey, and media.MediaError for a file that cannot be read.
+    """
+    detector = Detector(key)
+    with open_clip(path, pixel_format="gray", rate=READ_RATE, limits=limits) as clip:
+        for frame in clip:
+            detector.update(frame.planes[0], frame.time)
+    return detector.finish()

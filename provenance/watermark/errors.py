@@ -1,0 +1,52 @@
+"""The watermark's errors.
+
+WatermarkError
+├── UnmarkableClip        a clip that cannot carry the mark
+│   ├── TooSmallToMark    short side under the minimum
+│   ├── AspectTooWide     longer than the keyed canvas
+│   ├── DepthNotSupported more than 8 bits a sample
+│   └── EmptyClip         no frame at all
+├── SameFile              source and destination are one file
+├── BadKey                not 32 bytes
+└── BadPayload            not an unsigned 64-bit integer
+"""
+
+
+class WatermarkError(Exception):
+    """Base of all watermark errors; `hint` says what to do next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UnmarkableClip(WatermarkError):
+    """The clip cannot carry a mark."""
+
+
+class TooSmallToMark(UnmarkableClip):
+    """The short side has too few pixels for the mark's cells."""
+
+
+class AspectTooWide(UnmarkableClip):
+    """The picture is longer than the keyed canvas."""
+
+
+class DepthNotSupported(UnmarkableClip):
+    """The clip has more than 8 bits a sample."""
+
+
+class EmptyClip(UnmarkableClip):
+    """The clip has no frame."""
+
+
+class SameFile(WatermarkError):
+    """Source and destination are the same file."""
+
+
+class BadKey(WatermarkError, ValueError):
+    """The key is not 32 bytes."""
+
+
+class BadPayload(WatermarkError, ValueError):
+    """The payload is not an unsigned 64-bit integer."""
