@@ -1,0 +1,276 @@
+"""The ledger: where every clip comes from, and the log that shows when that was rewritten."""
+
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, select
+
+from provenance.ledger import clips, log, runs
+from provenance.ledger.engine import ledger_url, open_engine, reading, writing
+from provenance.ledger.entities import asset_id, insert_row, now
+from provenance.ledger.nearest import FingerprintIndex
+from provenance.ledger.records import (
+    Asset,
+    ClipRecord,
+    ClipRow,
+    ClipSummary,
+    FingerprintMatch,
+    Json,
+    LogCheck,
+    LogEntry,
+    RecordedDecision,
+    Review,
+    ReviewStatus,
+    Run,
+)
+from provenance.ledger.revisions import check_revision, current, known_revisions, upgrade
+from provenance.ledger.schema import asset, clip, mark, verification
+
+
+def connect(url: str, *, create: bool = False, wait_s: float = 30.0) -> "Ledger":
+    """Opens the ledger at `sqlite:///path` or `postgresql://…`; with `create`, makes or upgrades it first.
+
+    `wait_s`: how long a writer waits for another. Raises `LedgerMissing`, `LedgerTooOld`, `LedgerTooNew`,
+    `LedgerUnreachable`.
+    """
+    if create and current(url) != known_revisions()[-1]:
+        upgrade(url)
+    engine = open_engine(ledger_url(url), wait_s=wait_s)
+    try:
+        check_revision(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Ledger(engine)
+
+
+class Ledger:
+    """One open ledger. Each method is one transaction; methods may be called from several threads.
+
+    Every method raises the `LedgerError`s of `provenance.ledger.errors`, never the database's own.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._index = FingerprintIndex()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._engine.dispose()
+
+    # Runs
+
+    def reserve_run(
+        self,
+        key: str,
+        request: Json,
+        *,
+        flow_run_id: str | None = None,
+        campaign: str | None = None,
+        variant: str | None = None,
+    ) -> Run:
+        """The run of `key` with its clip id, drawn on the first call; the same for every later one.
+
+        Raises `RunKeyTaken` where the key was reserved for another request.
+        """
+        with writing(self._engine) as connection:
+            return runs.reserve(
+                connection, key, request, flow_run_id=flow_run_id, campaign=campaign, variant=variant
+            )
+
+    def run(self, key: str) -> Run | None:
+        """The run of `key`, or None."""
+        with reading(self._engine) as connection:
+            return runs.find(connection, key)
+
+    def set_run_status(
+        self, key: str, status: Literal["pending", "running", "refused", "failed"], reason: str | None = None
+    ) -> None:
+        """Moves a run on; only `record_clip` ends it with `done`. Raises `RunUnknown`, `RunFinished`."""
+        with writing(self._engine) as connection:
+            runs.set_status(connection, key, status, reason)
+
+    # Decisions and reviews
+
+    def record_decision(
+        self,
+        run_key: str,
+        decision: Json,
+        prompt_sha256: bytes | None = None,
+        prompt_text: str | None = None,
+        *,
+        prompt_salt: bytes | None = None,
+        stage: Literal["prompt", "frames"] = "prompt",
+    ) -> int:
+        """Notes what the policy decided; returns the row's number.
+
+        `decision` has `action` and `policy_version`. Without `prompt_text` only the hash is kept. The same
+        decision noted again is the same row.
+        """
+        with writing(self._engine) as connection:
+            return runs.record_decision(
+                connection,
+                run_key,
+                decision,
+                stage=stage,
+                prompt_sha256=prompt_sha256,
+                prompt_salt=prompt_salt,
+                prompt_text=prompt_text,
+            )
+
+    def record_refusal(
+        self,
+        run_key: str,
+        decision: Json,
+        prompt_sha256: bytes | None = None,
+        prompt_text: str | None = None,
+        *,
+        prompt_salt: bytes | None = None,
+        stage: Literal["prompt", "frames"] = "prompt",
+        reason: str | None = None,
+    ) -> int:
+        """Notes the decision and ends the run with `refused`; returns the decision's number."""
+        with writing(self._engine) as connection:
+            decision_id = runs.record_decision(
+                connection,
+                run_key,
+                decision,
+                stage=stage,
+                prompt_sha256=prompt_sha256,
+                prompt_salt=prompt_salt,
+                prompt_text=prompt_text,
+            )
+            runs.refuse(connection, run_key, decision_id, reason)
+            return decision_id
+
+    def decisions(self, run_key: str) -> tuple[RecordedDecision, ...]:
+        """The decisions about a run, first to last."""
+        with reading(self._engine) as connection:
+            return runs.decisions_of(connection, run_key)
+
+    def enqueue_review(self, run_key: str, decision_id: int | None = None) -> Review:
+        """Parks a run in the review queue; a run has one review item, whatever became of it."""
+        with writing(self._engine) as connection:
+            return runs.enqueue_review(connection, run_key, decision_id)
+
+    def reviews(self, status: ReviewStatus | None = None) -> list[Review]:
+        """The review queue, oldest first."""
+        with reading(self._engine) as connection:
+            return runs.reviews(connection, status)
+
+    def review_of(self, run_key: str) -> Review | None:
+        """The review item of a run, or None."""
+        with reading(self._engine) as connection:
+            return runs.review_of(connection, run_key)
+
+    def decide_review(self, review_id: int, *, approve: bool, reviewer: str, reason: str) -> Review:
+        """A person's decision. Raises `ReviewUnknown`, `ReviewDecided`."""
+        with writing(self._engine) as connection:
+            return runs.decide_review(connection, review_id, approve, reviewer, reason)
+
+    # Clips
+
+    def record_clip(self, record: ClipRecord) -> None:
+        """Writes everything about a finished clip, its log entry and its run's end: all of it or nothing.
+
+        The files must be in the store before. The same file again changes nothing. Raises `ClipIdTaken`,
+        `RunUnknown`, `RecordConflict` (e.g. a payload that another clip carries).
+        """
+        with writing(self._engine) as connection:
+            clips.write(connection, record)
+
+    def clip(self, clip_id: int) -> ClipRow | None:
+        """The clip with that id, or None."""
+        with reading(self._engine) as connection:
+            return clips.read(connection, clip.c.clip_id == clip_id)
+
+    def find_stream(self, digest: bytes) -> ClipRow | None:
+        """The earliest clip that plays exactly so (`StreamDigest.digest`), or None."""
+        with reading(self._engine) as connection:
+            return clips.read(connection, clip.c.stream_digest == digest)
+
+    def find_component(self, video_packets_digest: bytes) -> ClipRow | None:
+        """The earliest clip with these video packets, whatever their timing and the sound, or None."""
+        with reading(self._engine) as connection:
+            return clips.read(connection, clip.c.video_packets_digest == video_packets_digest)
+
+    def find_mark(self, scheme: str, payload: int) -> ClipRow | None:
+        """The clip that carries this mark, or None."""
+        with reading(self._engine) as connection:
+            return clips.read(connection, (mark.c.scheme == scheme) & (mark.c.payload == payload))
+
+    def clips(self, limit: int = 50) -> list[ClipSummary]:
+        """The newest clips, newest first."""
+        with reading(self._engine) as connection:
+            return clips.summaries(connection, limit)
+
+    def nearest_fingerprints(
+        self, hashes: NDArray[np.uint8], max_distance: int = 31
+    ) -> list[FingerprintMatch]:
+        """Recorded frames within `max_distance` bits of PDQ hashes uint8 [N,32], nearest first.
+
+        Brute force over every recorded frame that is not flat: leave flat ones (quality < 50) out.
+        """
+        with reading(self._engine) as connection:
+            self._index.refresh(connection)
+        return self._index.within(hashes, max_distance)
+
+    def known_assets(self) -> set[bytes]:
+        """SHA-256 of every file that some row mentions."""
+        with reading(self._engine) as connection:
+            return set(connection.execute(select(asset.c.sha256)).scalars())
+
+    # Findings about any file
+
+    def record_audit(self, audited: Asset, report: Json) -> int:
+        """Keeps a detector's report (with `verdict`, and `p_ai` where there is one); returns its number."""
+        with writing(self._engine) as connection:
+            return clips.write_audit(connection, audited, report)
+
+    def record_verification(self, verified: Asset, report: Json) -> int:
+        """Keeps a verification (`verdict`, and `clip_id` in 16 hex digits or None); returns its number."""
+        with writing(self._engine) as connection:
+            named = report.get("clip_id")
+            clip_id = connection.execute(
+                select(clip.c.clip_id).where(clip.c.clip_id == int(named or "0", 16))
+            ).scalar_one_or_none()
+            return insert_row(
+                connection,
+                verification,
+                asset_id=asset_id(connection, verified),
+                clip_id=clip_id,
+                verdict=report["verdict"],
+                report=dict(report),
+                created=now(),
+            )
+
+    # The transparency log
+
+    def append_log(self, kind: str, body: Json) -> int:
+        """Adds an entry to the transparency log; returns its number.
+
+        What it says can never be taken back: no names and no prompts. `body` must have a canonical form
+        (`canonical_json`), else `ValueError` or `TypeError`.
+        """
+        with writing(self._engine) as connection:
+            return log.append(connection, kind, body)
+
+    def log_entries(self, start: int = 0) -> list[LogEntry]:
+        """The log from entry `start` on, in order."""
+        with reading(self._engine) as connection:
+            return list(log.entries(connection, start))
+
+    def verify_log(self, known: tuple[int, bytes] | None = None) -> LogCheck:
+        """Recomputes the whole log. `known`, a (size, head) kept elsewhere, also shows a rewritten past."""
+        with reading(self._engine) as connection:
+            return log.verify(connection, known)

@@ -1,0 +1,270 @@
+"""Runs, what the policy decided about them, and the queue of those that wait for a person."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+
+from provenance.ledger import log
+from provenance.ledger.entities import agent_id, insert_row, now, prompt_id
+from provenance.ledger.errors import ReviewDecided, ReviewUnknown, RunFinished, RunKeyTaken, RunUnknown
+from provenance.ledger.records import Json, RecordedDecision, Review, ReviewStatus, Run, RunStatus
+from provenance.ledger.schema import agent, generation_run, prompt, review_item, safety_decision
+
+
+def reserve(
+    connection: Connection,
+    key: str,
+    request: Json,
+    *,
+    flow_run_id: str | None = None,
+    campaign: str | None = None,
+    variant: str | None = None,
+    draw: Callable[[], int] = lambda: secrets.randbits(64),
+) -> Run:
+    """The run of `key`, made with a fresh clip id where there is none. Raises `RunKeyTaken`."""
+    run = find(connection, key)
+    if run is not None:
+        if run.request != dict(request):
+            raise RunKeyTaken(
+                f"run key {key!r} belongs to another request",
+                hint="Choose another --run-id, or leave it out.",
+            )
+        if flow_run_id is None or flow_run_id == run.flow_run_id:
+            return run
+        # A continued run has a new flow run: the one that works on it now is the one to look at.
+        connection.execute(
+            update(generation_run).where(generation_run.c.key == key).values(flow_run_id=flow_run_id)
+        )
+        return get(connection, key)
+    clip_id = draw()
+    while connection.execute(
+        select(generation_run.c.id).where(generation_run.c.clip_id == clip_id)
+    ).one_or_none():
+        clip_id = draw()  # 3 % likely ever, at 10^9 clips
+    moment = now()
+    connection.execute(
+        insert(generation_run).values(
+            key=key,
+            clip_id=clip_id,
+            status="pending",
+            request=dict(request),
+            flow_run_id=flow_run_id,
+            campaign=campaign,
+            variant=variant,
+            created=moment,
+            updated=moment,
+        )
+    )
+    return get(connection, key)
+
+
+def find(connection: Connection, key: str) -> Run | None:
+    """The run of `key`, or None."""
+    row = connection.execute(select(generation_run).where(generation_run.c.key == key)).one_or_none()
+    return None if row is None else run_of_row(row)
+
+
+def get(connection: Connection, key: str) -> Run:
+    """The run of `key`. Raises `RunUnknown`."""
+    run = find(connection, key)
+    if run is None:
+        raise RunUnknown(f"no run has the key {key!r}", hint="Reserve the run first.")
+    return run
+
+
+def set_status(connection: Connection, key: str, status: RunStatus, reason: str | None = None) -> None:
+    """Moves a run on. Raises `RunUnknown`, and `RunFinished` where it already ended with a clip."""
+    if get(connection, key).status == "done":
+        raise RunFinished(f"run {key!r} ended with a clip", hint="Ask for another with --new.")
+    connection.execute(
+        update(generation_run)
+        .where(generation_run.c.key == key)
+        .values(status=status, reason=reason, updated=now())
+    )
+
+
+def record_decision(
+    connection: Connection,
+    run_key: str,
+    decision: Json,
+    *,
+    stage: Literal["prompt", "frames"],
+    prompt_sha256: bytes | None,
+    prompt_salt: bytes | None,
+    prompt_text: str | None,
+) -> int:
+    """The row of a decision; the same one recorded again (a continued run) is the same row."""
+    run_id = _row_id(connection, run_key)
+    of_prompt = (
+        None
+        if prompt_sha256 is None
+        else prompt_id(connection, prompt_sha256, salt=prompt_salt, text=prompt_text)
+    )
+    for known in _decisions(connection, generation_run.c.id == run_id):
+        same_prompt = known.prompt_sha256 == prompt_sha256
+        if known.stage == stage and same_prompt and known.decision == dict(decision):
+            return known.id
+    return insert_row(
+        connection,
+        safety_decision,
+        generation_run_id=run_id,
+        prompt_id=of_prompt,
+        stage=stage,
+        action=decision["action"],
+        policy_version=decision["policy_version"],
+        decision=dict(decision),
+        created=now(),
+    )
+
+
+def refuse(connection: Connection, run_key: str, decision_id: int, reason: str | None) -> None:
+    """Ends a run by the policy's decision, and logs it once. Raises `RunFinished`."""
+    before = get(connection, run_key)
+    set_status(connection, run_key, "refused", reason)
+    if before.status != "refused":
+        (decision,) = _decisions(connection, safety_decision.c.id == decision_id)
+        body = {
+            "run_key": run_key,
+            "action": decision.action,
+            "policy_version": decision.policy_version,
+            "prompt_sha256": decision.prompt_sha256.hex() if decision.prompt_sha256 else None,
+        }
+        log.append(connection, "run.refused", body)
+
+
+def decisions_of(connection: Connection, run_key: str) -> tuple[RecordedDecision, ...]:
+    """The decisions about a run, in the order in which they were made."""
+    return tuple(_decisions(connection, generation_run.c.key == run_key))
+
+
+def enqueue_review(connection: Connection, run_key: str, decision_id: int | None) -> Review:
+    """Parks a run for a person; a run has one review item, so parking it again changes nothing."""
+    known = review_of(connection, run_key)
+    if known is not None:
+        return known
+    connection.execute(
+        insert(review_item).values(
+            generation_run_id=_row_id(connection, run_key),
+            safety_decision_id=decision_id,
+            status="pending",
+            created=now(),
+        )
+    )
+    (item,) = _reviews(connection, generation_run.c.key == run_key)
+    return item
+
+
+def review_of(connection: Connection, run_key: str) -> Review | None:
+    """The review item of a run, or None."""
+    items = _reviews(connection, generation_run.c.key == run_key)
+    return items[0] if items else None
+
+
+def reviews(connection: Connection, status: ReviewStatus | None) -> list[Review]:
+    """The queue, oldest first."""
+    return _reviews(connection, review_item.c.status == status if status else review_item.c.id > 0)
+
+
+def decide_review(
+    connection: Connection, review_id: int, approve: bool, reviewer: str, reason: str
+) -> Review:
+    """A person's decision, logged without the person's name: a log that cannot forget must not hold names.
+
+    Raises `ReviewUnknown`, `ReviewDecided`.
+    """
+    items = _reviews(connection, review_item.c.id == review_id)
+    if not items:
+        raise ReviewUnknown(f"no review item {review_id}", hint="See `clipproof review list`.")
+    if items[0].status != "pending":
+        raise ReviewDecided(f"review {review_id} was {items[0].status} by {items[0].reviewer}")
+    status = "approved" if approve else "rejected"
+    connection.execute(
+        update(review_item)
+        .where(review_item.c.id == review_id)
+        .values(
+            status=status,
+            reviewer_id=agent_id(connection, "person", reviewer),
+            reason=reason,
+            decided=now(),
+        )
+    )
+    log.append(connection, f"review.{status}", {"run_key": items[0].run_key, "review": review_id})
+    return _reviews(connection, review_item.c.id == review_id)[0]
+
+
+def run_of_row(row: Row[Any]) -> Run:
+    """A row of `generation_run` as a record."""
+    return Run(
+        key=row.key,
+        clip_id=row.clip_id,
+        status=row.status,
+        reason=row.reason,
+        request=row.request,
+        flow_run_id=row.flow_run_id,
+        campaign=row.campaign,
+        variant=row.variant,
+        created=row.created,
+        updated=row.updated,
+    )
+
+
+def _row_id(connection: Connection, run_key: str) -> int:
+    get(connection, run_key)
+    row_id: int = connection.execute(
+        select(generation_run.c.id).where(generation_run.c.key == run_key)
+    ).scalar_one()
+    return row_id
+
+
+def _decisions(connection: Connection, condition: ColumnElement[bool]) -> list[RecordedDecision]:
+    query = (
+        select(safety_decision, prompt.c.sha256, prompt.c.text)
+        .join(generation_run, safety_decision.c.generation_run_id == generation_run.c.id)
+        .outerjoin(prompt, safety_decision.c.prompt_id == prompt.c.id)
+        .where(condition)
+        .order_by(safety_decision.c.id)
+    )
+    return [
+        RecordedDecision(
+            id=row.id,
+            stage=row.stage,
+            action=row.action,
+            policy_version=row.policy_version,
+            decision=row.decision,
+            prompt_sha256=row.sha256,
+            prompt_text=row.text,
+            created=row.created,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _reviews(connection: Connection, condition: ColumnElement[bool]) -> list[Review]:
+    query = (
+        select(
+            review_item,
+            generation_run.c.key,
+            agent.c.name.label("reviewer"),
+            safety_decision.c.decision.label("decision"),
+        )
+        .join(generation_run, review_item.c.generation_run_id == generation_run.c.id)
+        .outerjoin(agent, review_item.c.reviewer_id == agent.c.id)
+        .outerjoin(safety_decision, review_item.c.safety_decision_id == safety_decision.c.id)
+        .where(condition)
+        .order_by(review_item.c.id)
+    )
+    return [
+        Review(
+            id=row.id,
+            run_key=row.key,
+            status=row.status,
+            reviewer=row.reviewer,
+            reason=row.reason,
+            decision=row.decision,
+            created=row.created,
+            decided=row.decided,
+        )
+        for row in connection.execute(query)
+    ]
