@@ -1,0 +1,264 @@
+"""Audit a clip: how likely its pictures are generated, where, on what evidence, and how often that is
+wrong.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from detector.calibration import Verdict
+from detector.encoders import Encoder
+from detector.errors import HeadMismatch, HeadNotFound
+from detector.features import extract, schema
+from detector.features.embedding import embedding_features
+from detector.head import DEFAULT_HEAD, Contract, Head, clip_score, load_head
+from detector.normal_form import PREPROCESS_ID, Normalised, Window, normalise_clip, to_rgb
+from media import Limits
+
+NEUTRAL = 0.5
+"""The probability given where there is nothing to score."""
+
+FAMILY_WORDS = {
+    "trajectory": "the path that the frames draw through time",
+    "flow": "how well smooth motion explains each next frame",
+    "flicker": "brightness and texture that change without motion",
+    "filters": "edges, grain and colour contrasts of single frames",
+    "encoder_mean": "what an image encoder sees in the frames",
+    "encoder_std": "how much that varies",
+    "encoder_path": "the path of its embeddings through time",
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of the clip, in seconds, with its own probability; neighbours overlap by half.
+
+    Verdicts of segments use the clip's thresholds: they show where to look, their error rates were not
+    measured.
+    """
+
+    start_s: float
+    end_s: float
+    p_ai: float
+    verdict: Verdict
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One plain-language statement: what was looked at, what spoke, what is missing, or what forbids a
+    verdict.
+    """
+
+    kind: Literal["looked_at", "reason", "missing", "limit"]
+    text: str
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """The detector's word on one clip.
+
+    `p_ai` is calibrated for as many AI clips as camera clips and is 0.5 where nothing could be scored.
+    `ood_score` above 1 means unlike the training material (None: not measured). `error_rates` are those of
+    the head's model card. An `inconclusive` clip always carries the reason among its `evidence`.
+    """
+
+    path: str
+    p_ai: float
+    verdict: Verdict
+    segments: tuple[Segment, ...]
+    evidence: tuple[Evidence, ...]
+    ood_score: float | None
+    error_rates: Mapping[str, Any]
+    head_id: str
+    head_digest: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types, ready for JSON."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """The report as one JSON object; the same file and head give the same text."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True)
+
+
+def window_features(
+    window: Window, families: tuple[str, ...], encoder: Encoder | None
+) -> npt.NDArray[np.float32]:
+    """float32 features of a window in the order of `schema(families, encoder.dim)`."""
+    luma, chroma = window.planes()
+    vector = extract(luma, chroma, families)
+    if encoder is None:
+        return vector
+    return np.concatenate([vector, embedding_features(encoder.embed(to_rgb(luma, chroma)))])
+
+
+def contract_here(families: tuple[str, ...], encoder: Encoder | None) -> Contract:
+    """What features made by this version with that encoder are."""
+    dim = encoder.dim if encoder else 0
+    return Contract(
+        preprocess=PREPROCESS_ID,
+        families=families,
+        schema_digest=schema(families, dim).digest,
+        encoder=encoder.id if encoder else None,
+        encoder_digest=encoder.digest if encoder else None,
+        encoder_dim=dim,
+    )
+
+
+def audit_clip(
+    path: str | Path,
+    *,
+    head: Head | str | Path | None = None,
+    encoder: Encoder | None = None,
+    max_windows: int = 64,
+    limits: Limits | None = None,
+) -> AuditReport:
+    """The detector's report on the clip at `path`.
+
+    `head` is a loaded head, the name of a shipped one or a folder; without it the shipped temporal head is
+    used. A head fitted with an encoder needs that `encoder`. At most about `max_windows` windows are
+    scored, evenly spaced. Raises `HeadNotFound`, `HeadMismatch`, and the errors of `media` for a file that
+    cannot be read.
+    """
+    if head is None and encoder is not None:
+        raise HeadNotFound(
+            f"no shipped head belongs to encoder {encoder.id}",
+            hint="Fit one with python -m detector.train --encoder NAME --checkpoint PATH, then name it.",
+        )
+    head = head if isinstance(head, Head) else load_head(head or DEFAULT_HEAD)
+    if head.contract.encoder and encoder is None:
+        raise HeadMismatch(
+            f"head {head.head_id} needs encoder {head.contract.encoder}",
+            hint="Load it with detector.OpenClipEncoder and pass it as encoder.",
+        )
+    head.check(contract_here(head.contract.families, encoder))
+    normalised = normalise_clip(Path(path), max_windows=max_windows, limits=limits)
+    usable = [w for w in normalised.windows if not w.fault]
+    features = np.array([window_features(w, head.contract.families, encoder) for w in usable])
+    return _report(str(path), head, normalised, features)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What follows from the features of a clip's windows; `score`, `ood_score` None where there are none."""
+
+    p_ai: float
+    verdict: Verdict
+    score: float | None
+    ood_score: float | None
+    obstacles: tuple[str, ...]
+
+
+def decide(head: Head, features: npt.NDArray[np.floating], obstacles: Sequence[str] = ()) -> Decision:
+    """The decision on features [n, d]; any obstacle makes it inconclusive, and so does unfamiliar material."""
+    if not len(features):
+        return Decision(NEUTRAL, "inconclusive", None, None, tuple(obstacles))
+    score = clip_score(head.linear.score(features))
+    ood_score = float(np.median(head.familiarity.distance(head.linear.standardise(features))))
+    if ood_score > 1:
+        far = f"unlike the material the head was fitted on (distance {ood_score:.2f}, 1 is the limit)"
+        obstacles = (*obstacles, far)
+    verdict: Verdict = "inconclusive" if obstacles else head.verdict(score)
+    return Decision(head.probability(score), verdict, score, ood_score, tuple(obstacles))
+
+
+def clip_obstacles(normalised: Normalised) -> list[str]:
+    """Why a clip cannot be judged, in plain words; empty if it can."""
+    obstacles = [*normalised.limits]
+    if normalised.windows and all(w.fault for w in normalised.windows):
+        obstacles.append(f"nothing to judge: {'; '.join(sorted({w.fault for w in normalised.windows}))}")
+    if normalised.decode_errors > normalised.decoded:
+        obstacles.append(f"damaged: {normalised.decode_errors} packets do not decode")
+    return obstacles
+
+
+def _report(path: str, head: Head, normalised: Normalised, features: npt.NDArray[np.floating]) -> AuditReport:
+    decision = decide(head, features, clip_obstacles(normalised))
+    evidence = [Evidence("looked_at", _looked_at(normalised, len(features)))]
+    evidence += [Evidence("limit", text) for text in decision.obstacles]
+    if decision.score is not None:
+        if decision.verdict == "inconclusive" and not decision.obstacles:
+            evidence.append(Evidence("limit", _between(head, decision.score)))
+        evidence += [Evidence("reason", text) for text in _reasons(head, features)]
+    evidence += [Evidence("missing", text) for text in _missing(head, normalised)]
+    return AuditReport(
+        path=path,
+        p_ai=round(decision.p_ai, 6),
+        verdict=decision.verdict,
+        segments=_segments(head, normalised, features, bool(decision.obstacles)),
+        evidence=tuple(evidence),
+        ood_score=None if decision.ood_score is None else round(decision.ood_score, 4),
+        error_rates=head.card.get("error_rates", {}),
+        head_id=head.head_id,
+        head_digest=head.digest,
+    )
+
+
+def _segments(
+    head: Head, normalised: Normalised, features: npt.NDArray[np.floating], barred: bool
+) -> tuple[Segment, ...]:
+    segments = []
+    scores = iter(head.linear.score(features).tolist() if len(features) else ())
+    for window in normalised.windows:
+        start, end = round(window.start_s, 3), round(window.end_s, 3)
+        if window.fault:
+            segments.append(Segment(start, end, NEUTRAL, "inconclusive", window.fault))
+            continue
+        score = next(scores)
+        verdict: Verdict = "inconclusive" if barred else head.verdict(score)
+        segments.append(Segment(start, end, round(head.probability(score), 6), verdict))
+    return tuple(segments)
+
+
+def _looked_at(normalised: Normalised, usable: int) -> str:
+    if not normalised.windows:
+        return f"{normalised.sampled} frames at {normalised.rate:.1f} a second: too few to look at motion"
+    count, frames = len(normalised.windows), normalised.windows[0].frames
+    return (
+        f"{count} windows of {frames} frames at {normalised.rate:.1f} a second, {count - usable} of them set "
+        f"aside; pictures only, re-encoded, centre square of {normalised.crop_px:.0f} px"
+    )
+
+
+def _between(head: Head, score: float) -> str:
+    p_ai, p_camera = head.conformal.p_values(score)
+    if max(p_ai, p_camera) <= head.alpha:
+        return "scores like this one are rare among AI clips and among camera clips alike"
+    return (
+        f"scores like this one come from both: {p_ai:.0%} of AI clips score as low, {p_camera:.0%} of camera "
+        f"clips as high; a verdict needs one of them at or under {head.alpha:.0%}"
+    )
+
+
+def _reasons(head: Head, features: npt.NDArray[np.floating]) -> list[str]:
+    """What each family added to the score, strongest first."""
+    share = (head.linear.standardise(features) * head.linear.weight).mean(0)
+    blocks = head.contract.schema.blocks
+    totals = {
+        b: float(sum(s for s, name in zip(share, blocks, strict=True) if name == b))
+        for b in dict.fromkeys(blocks)
+    }
+    ranked = sorted(totals.items(), key=lambda item: -abs(item[1]))
+    return [
+        f"{FAMILY_WORDS[block]} leans to {'AI' if total > 0 else 'camera'} ({total:+.2f})"
+        for block, total in ranked
+    ]
+
+
+def _missing(head: Head, normalised: Normalised) -> list[str]:
+    missing = []
+    if not head.contract.encoder:
+        missing.append(
+            "no CLIP weights: motion and low-level filters only; what the pictures show is not looked at, and "
+            "the verdict is never stronger than 'likely'"
+        )
+    missing.append("sound, metadata, signatures and watermarks are not looked at here")
+    if normalised.decode_errors:
+        missing.append(f"{normalised.decode_errors} packets of the file do not decode")
+    return missing

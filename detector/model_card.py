@@ -1,0 +1,226 @@
+"""The model card of a head, rendered from its head.json: every number in it is one of the file."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+FORBIDDEN = (
+    "as proof that a clip is generated or genuine, in court, in moderation or against a person: it is a lead",
+    "to overrule a signature, a watermark or a ledger record",
+    "to judge people: who filmed, who published, whether someone lies",
+    "without the error rates below beside the verdict",
+    "to tune a generator until it is no longer detected",
+)
+
+
+def render_card(record: Mapping[str, Any]) -> str:
+    """Markdown of a head's record (`head_id`, `alpha`, `card`)."""
+    card, alpha = record["card"], record["alpha"]
+    fit, protocol, report = card["fit"], card["protocol"], card["report"]
+    parts = [
+        f"# Model card: {record['head_id']}",
+        _what(fit, alpha),
+        _summary(card["error_rates"]),
+        _protocol(protocol),
+        _sources("## Unseen groups, cross-validated on the fit split", protocol["cross_fitted"]),
+    ]
+    if report:
+        parts.append(_sources("## Unseen sources, the report split", report))
+        parts += _robustness(report)
+    parts += [_data(card["data"]), "## Forbidden uses\n\n" + _bullets(card["forbidden_uses"]), _limits(fit)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(fit: Mapping[str, Any], alpha: float) -> str:
+    encoder = fit["encoder"] or "none"
+    lines = [
+        "A linear score over features of two-second windows in the detector's normal form, calibrated to a "
+        "probability, with a three-valued verdict.",
+        "",
+        f"- Feature families: {', '.join(fit['families'])}; image encoder: {encoder}",
+        f"- {fit['features']} features, {fit['windows']} training windows, ridge {fit['ridge']}",
+        f"- Verdict at alpha = {alpha}: a class is named when the other is rejected at that level, by "
+        "class-conditional conformal p-values over out-of-fold scores; otherwise *inconclusive*",
+        "- `p_ai` assumes as many AI clips as camera clips",
+    ]
+    if not fit["encoder"]:
+        lines.append(
+            "- **Capped**: without an image encoder this head never says more than *likely*, however high "
+            "its score, and stands behind every other kind of evidence"
+        )
+    return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _summary(rates: Mapping[str, Any]) -> str:
+    named = {
+        "cross_validated_unseen_groups": "cross-validated, unseen groups",
+        "report_split_unseen_sources": "report split, unseen sources",
+    }
+    rows = []
+    for key, name in named.items():
+        if key not in rates:
+            continue
+        r = rates[key]
+        camera, ai = r["camera_called_ai"], r["ai_called_camera"]
+        rows.append(
+            [
+                name,
+                _number(r["auroc"]),
+                f"{_percent(camera['average_over_sources'])} (worst {_worst(camera['worst_source'])})",
+                _percent(camera["natural_footage"]),
+                f"{_percent(ai['average_over_sources'])} (worst {_worst(ai['worst_source'])})",
+                f"{_percent(r['inconclusive']['camera'])} / {_percent(r['inconclusive']['ai'])}",
+            ]
+        )
+    head = [
+        "measured on",
+        "AUROC",
+        "camera called AI",
+        "of natural footage",
+        "AI called camera",
+        "inconclusive camera / AI",
+    ]
+    return (
+        "## Error rates\n\n"
+        + _table(head, rows)
+        + (
+            "\n\nAverages are over sources. The bound that alpha states is an average over sources like "
+            "those fitted on; a single unlike source can be far worse, so the worst one stands beside it."
+        )
+    )
+
+
+def _worst(worst: Mapping[str, Any]) -> str:
+    return f"{_percent(worst['rate'])}, {worst['source']}, n={worst['n']}" if worst["source"] else "-"
+
+
+def _protocol(protocol: Mapping[str, Any]) -> str:
+    columns = ("in_flow", "unseen_generator", "unseen_camera", "joint")
+    rows = [[name, *(_number(r[c]) for c in columns)] for name, r in sorted(protocol["auroc"].items())]
+    rows += [
+        [f"*control:* {name}", *(_number(r[c]) for c in columns)]
+        for name, r in sorted(protocol["controls"].items())
+    ]
+    low, high = protocol["joint_interval_95"]
+    between = protocol["camera_against_camera"]
+    notes = [
+        f"95 % interval of the joint AUROC, resampling groups: {low:.3f} to {high:.3f}",
+        f"random labels by group, joint: {protocol['random_labels_joint']:.3f}",
+        f"one camera source against another: mean AUROC {_number(between['mean_auroc'])} over "
+        f"{between['pairs']} pairs. Sources differ for reasons that have nothing to do with being generated; "
+        "only the columns with unseen sources mean anything",
+        "file metadata are not seen by the head; the row shows what a detector that reads files as they come "
+        "would have learnt",
+    ]
+    return (
+        "## Protocols and controls (fit split)\n\nSource-weighted AUROC. *joint*: neither the generator "
+        "nor the camera source was seen in training.\n\n"
+        + _table(["scored on", *columns], rows)
+        + "\n\n"
+        + _bullets(notes)
+    )
+
+
+def _sources(title: str, summary: Mapping[str, Any]) -> str:
+    lines = [
+        title,
+        "",
+        f"AUROC {_number(summary['auroc'])} (weighing clips equally {_number(summary['auroc_clips'])}; "
+        f"against natural camera footage {_number(summary['auroc_natural'])}); "
+        f"calibration error {_number(summary['calibration_error'])}.",
+        "",
+    ]
+    rows = []
+    for name in ("ai", "camera"):
+        for source, r in summary[name]["sources"].items():
+            rows.append([name, source, *_rate_cells(r)])
+        rows.append([f"**{name}**", "**all clips**", *_rate_cells(summary[name]["clips"])])
+    rows.append(["**camera**", "**natural footage**", *_rate_cells(summary["natural_camera"])])
+    head = ["class", "source", "n", "likely AI", "inconclusive", "likely camera", "p_ai > 0.5", "unfamiliar"]
+    return "\n".join(lines) + _table(head, rows)
+
+
+def _rate_cells(r: Mapping[str, Any]) -> list[str]:
+    keys = ("likely_ai", "inconclusive", "likely_camera", "p_ai_over_half", "unfamiliar")
+    return [str(r["n"]), *(_percent(r[key]) for key in keys)]
+
+
+def _robustness(report: Mapping[str, Any]) -> list[str]:
+    if "robustness" not in report:
+        return []
+    names = {
+        "untouched": "as they are",
+        "crf28": "H.264 crf 28",
+        "crf35": "H.264 crf 35",
+        "half_size": "half the size, crf 23",
+    }
+    rows = [
+        [
+            name,
+            str(r["ai"]["n"] + r["camera"]["n"]),
+            _number(r["auroc"]),
+            _number(r["calibration_error"]),
+            _percent(r["ai"]["likely_ai"]),
+            _percent(r["camera"]["likely_ai"]),
+            f"{_percent(r['camera']['inconclusive'])} / {_percent(r['ai']['inconclusive'])}",
+        ]
+        for name, r in ((names[key], r) for key, r in report["robustness"].items())
+    ]
+    head = [
+        "copy",
+        "AUROC",
+        "calibration error",
+        "AI called AI",
+        "camera called AI",
+        "inconclusive camera / AI",
+    ]
+    title = "## Re-encoded and downscaled copies (up to two clips of each source of the report split)"
+    return [title + "\n\n" + _table(head, rows)]
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    rows = []
+    for split in ("fit", "report"):
+        for name in ("ai", "camera"):
+            d = data[split][name]
+            rows.append([split, name, str(d["clips"]), str(d["usable"]), ", ".join(d["sources"])])
+    return (
+        "## Data\n\nPublic demonstration clips of generators and public camera clips, most of them without "
+        "a stated licence, none stated as non-commercial. They were used for training and measuring only and "
+        "are not redistributed; the head holds weights and score statistics, no pictures. Usable: long "
+        "enough, moving, and sampled at a rate that the head judges.\n\n"
+        + _table(["split", "class", "clips", "usable", "sources of the usable ones"], rows)
+        + f"\n\nManifest SHA-256 `{data['manifest_sha256']}`, clips SHA-256 `{data['clips_sha256']}`; "
+        f"{data['unreadable']} of {data['manifest_rows']} files are of a kind that is not opened."
+    )
+
+
+def _limits(fit: Mapping[str, Any]) -> str:
+    items = [
+        "Most AI clips are of 2022 to 2025 generators from curated pages; newer ones are few or absent",
+        "Camera clips lean to people, robots and fixed cameras; natural footage is flagged more often than they",
+        "Rates of a source with few clips are coarse: with n = 4 one clip is 25 %",
+        "AI edits of real footage keep the motion of the camera clip and are the hardest",
+        "Short (under 16 sampled frames), static, blank, tiny and slow clips always end inconclusive",
+    ]
+    if not fit["encoder"]:
+        items.append(
+            "No image encoder: what the pictures show, wrong hands and melted text included, is not looked at"
+        )
+    return "## Limits\n\n" + _bullets(items)

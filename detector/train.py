@@ -1,0 +1,358 @@
+"""Fits a head on labelled clips, measures it, and writes it with its model card.
+
+    python -m detector.train --clips DIR --manifest CSV --out DIR [--encoder NAME --checkpoint PATH]
+
+The `fit` split trains, chooses and calibrates, always across whole groups; the `report` split is read at
+the end, for the published tables only.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detector.audit import contract_here, decide
+from detector.calibration import auroc, fit_conformal, fit_platt
+from detector.corpus import (
+    EXTRA_RATES,
+    Entry,
+    Example,
+    clip_table,
+    load_example,
+    read_manifest,
+    table_of,
+)
+from detector.encoders import Encoder, OpenClipEncoder
+from detector.errors import DetectorError, TrainingDataError
+from detector.features import FAMILIES
+from detector.fitting import RIDGE, fit_familiarity
+from detector.head import Head, save_head
+from detector.model_card import FORBIDDEN, render_card
+from detector.normal_form import DECODE_SHORT_SIDE, TARGET_RATE
+from detector.protocols import (
+    PROTOCOLS,
+    Table,
+    bootstrap_interval,
+    camera_against_camera,
+    protocol_auroc,
+    protocol_scores,
+    random_label_auroc,
+    train_on,
+)
+from detector.scorecard import Judged, cross_fitted, summarise
+from media import ClipWriter, MediaError, open_clip, probe
+
+ALPHA = 0.05
+FIT_FAMILIES = tuple(FAMILIES)
+ATTACKS = ("crf28", "crf35", "half_size")
+ATTACK_SECONDS = 2.75
+ATTACKED_PER_SOURCE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m detector.train", description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=Path, required=True, help="folder that the manifest's paths are in")
+    parser.add_argument(
+        "--manifest", type=Path, required=True, help="CSV: path, split, label, source, group, sizes"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to write the head to; its name is the head's"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".train/detector"), help="folder for cached features"
+    )
+    parser.add_argument("--encoder", help="open_clip architecture, or local-dir:FOLDER")
+    parser.add_argument("--checkpoint", help="weights file or pretrained tag of the encoder")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--no-robustness", action="store_true", help="leave out re-encoded and downscaled copies"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        encoder = None
+        if options.encoder:
+            encoder = OpenClipEncoder(options.encoder, options.checkpoint, options.device)
+        head = train(
+            options.clips,
+            options.manifest,
+            options.out,
+            cache=options.cache,
+            encoder=encoder,
+            robustness=not options.no_robustness,
+            progress=lambda text: print(text, file=sys.stderr),
+        )
+    except DetectorError as error:
+        print(f"{error}\n{error.hint}", file=sys.stderr)
+        return 2
+    print(render_card({"head_id": head.head_id, "alpha": head.alpha, "card": head.card}))
+    return 0
+
+
+def train(
+    clips: Path,
+    manifest: Path,
+    out: Path,
+    *,
+    cache: Path,
+    encoder: Encoder | None = None,
+    robustness: bool = True,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Head:
+    """Fits, measures and writes a head to `out`; returns it. Raises `TrainingDataError` where data do not
+    suffice.
+    """
+    entries = read_manifest(manifest)
+    contract = contract_here(FIT_FAMILIES, encoder)
+    rates = (TARGET_RATE, *EXTRA_RATES)
+
+    def load(split: str, split_rates: Sequence[float]) -> tuple[list[Example], dict[str, str]]:
+        found, failed = [], {}
+        chosen = [e for e in entries if e.split == split]
+        for k, entry in enumerate(chosen):
+            if k % 25 == 0:
+                progress(f"{split}: {k} of {len(chosen)} clips")
+            try:
+                found.append(
+                    load_example(entry, clips / entry.path, cache, FIT_FAMILIES, encoder, split_rates)
+                )
+            except MediaError as error:
+                failed[entry.path] = type(error).__name__
+        return found, failed
+
+    examples, unreadable = load("fit", rates)
+    usable = [e for e in examples if not e.obstacles]
+    for name, wanted in (("ai", True), ("real", False)):
+        groups = {e.entry.group for e in usable if e.entry.is_ai is wanted}
+        if len(groups) < 2:
+            raise TrainingDataError(
+                f"the fit split has {len(groups)} usable groups of {name} clips, at least 2 are needed",
+                hint="Add sources: whole groups are held out to measure what a head does on unseen ones.",
+            )
+    table = table_of(usable, contract.schema.blocks)
+    progress("measuring on the fit split")
+    scores = protocol_scores(table, "joint")
+    weights = table.clip_weights()
+    linear = train_on(table, np.ones(len(usable), bool))
+    head = Head(
+        head_id=out.name,
+        contract=contract,
+        linear=linear,
+        familiarity=fit_familiarity(
+            linear.standardise(table.x), table.window_weights(), table.group[table.clip]
+        ),
+        platt=fit_platt(scores, table.is_ai, weights),
+        conformal=fit_conformal(scores, table.is_ai, weights),
+        alpha=ALPHA,
+        card={},
+    )
+    protocol = measure_fit(table, usable, scores)
+
+    progress("measuring on the report split")
+    reported, failed = load("report", (TARGET_RATE,))
+    unreadable |= failed
+    report: dict[str, Any] = {}
+    if len({e.entry.is_ai for e in reported}) == 2:
+        report = summarise(judge_examples(head, reported))
+        if robustness:
+            report["robustness"] = measure_attacks(head, reported, clips, cache, encoder, progress)
+
+    card = {
+        "data": describe_data(manifest, entries, examples, reported, unreadable),
+        "fit": {
+            "families": list(FIT_FAMILIES),
+            "encoder": contract.encoder,
+            "features": len(contract.schema.names),
+            "windows": len(table.x),
+            "ridge": RIDGE,
+        },
+        "protocol": protocol,
+        "report": report,
+        "error_rates": error_rates(protocol["cross_fitted"], report),
+        "forbidden_uses": list(FORBIDDEN),
+    }
+    head = Head(**{**vars(head), "card": card})
+    digest = save_head(head, out)
+    (out / "MODEL_CARD.md").write_text(
+        render_card({"head_id": head.head_id, "alpha": head.alpha, "card": card}), encoding="utf-8"
+    )
+    return Head(**{**vars(head), "digest": digest})
+
+
+def measure_fit(table: Table, examples: Sequence[Example], scores: np.ndarray) -> dict[str, Any]:
+    """Every protocol for the head's features and for the controls, on the fit split."""
+
+    def all_protocols(t: Table) -> dict[str, float]:
+        return {p: round(protocol_auroc(t, p), 4) for p in PROTOCOLS}
+
+    metadata = np.array([e.entry.metadata for e in examples])
+    rows = {"all features": all_protocols(table)}
+    families = tuple(dict.fromkeys(table.blocks))
+    if len(families) > 1:
+        rows |= {f"{family} alone": all_protocols(table.columns((family,))) for family in families}
+    controls = {
+        "file metadata (size, rate, frames, bytes)": clip_table(examples, _in_bins(metadata), "bins"),
+        "survivors of the normal form (rate, crop, bytes)": clip_table(
+            examples, _in_bins(np.array([e.survivors for e in examples])), "bins"
+        ),
+        "content of one frame": clip_table(examples, np.array([e.content for e in examples]), "content"),
+    }
+    camera, pairs = camera_against_camera(table)
+    interval = bootstrap_interval(table, lambda w: auroc(scores, table.is_ai, w))
+    judged = cross_fitted(table, scores, ALPHA)
+    return {
+        "auroc": rows,
+        "joint_interval_95": [round(v, 4) for v in interval],
+        "controls": {name: all_protocols(t) for name, t in controls.items()},
+        "random_labels_joint": round(random_label_auroc(table), 4),
+        "camera_against_camera": {"mean_auroc": round(camera, 4), "pairs": pairs},
+        "cross_fitted": summarise(judged),
+    }
+
+
+def _in_bins(values: np.ndarray, bins: int = 6) -> np.ndarray:
+    """One-hot quantile bins of each column, so that a linear control can read any shape of dependence."""
+    columns = []
+    for column in values.T:
+        edges = np.unique(np.quantile(column, np.linspace(0, 1, bins + 1)[1:-1]))
+        columns.append(np.eye(len(edges) + 1)[np.searchsorted(edges, column, side="right")])
+    return np.concatenate(columns, axis=1)
+
+
+def judge_examples(head: Head, examples: Sequence[Example]) -> list[Judged]:
+    """What the head says of each example, by the same rules as an audit."""
+    judged = []
+    for example in examples:
+        decision = decide(head, example.x, example.obstacles)
+        entry = example.entry
+        unfamiliar = (decision.ood_score or 0) > 1
+        judged.append(Judged(entry.source, entry.is_ai, decision.p_ai, decision.verdict, unfamiliar))
+    return judged
+
+
+def measure_attacks(
+    head: Head,
+    examples: Sequence[Example],
+    clips: Path,
+    cache: Path,
+    encoder: Encoder | None,
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Tables on copies of two clips a source that were re-encoded or downscaled as files, and on the
+    originals.
+    """
+    chosen: list[Example] = []
+    for e in examples:
+        taken = sum(c.entry.source == e.entry.source for c in chosen)
+        if not e.obstacles and taken < ATTACKED_PER_SOURCE:
+            chosen.append(e)
+    tables = {"untouched": short_summary(judge_examples(head, chosen))}
+    with tempfile.TemporaryDirectory() as folder:
+        for attack in ATTACKS:
+            progress(f"measuring {attack}")
+            attacked = []
+            for e in chosen:
+                copy = Path(folder) / "copy.mp4"
+                write_attacked(clips / e.entry.path, copy, attack)
+                attacked.append(load_example(e.entry, copy, cache, head.contract.families, encoder))
+            tables[attack] = short_summary(judge_examples(head, attacked))
+    return tables
+
+
+def short_summary(judged: Sequence[Judged]) -> dict[str, Any]:
+    """The rows of `summarise` without its sources."""
+    table = summarise(judged)
+    return {
+        "auroc": table["auroc"],
+        "calibration_error": table["calibration_error"],
+        "ai": table["ai"]["clips"],
+        "camera": table["camera"]["clips"],
+    }
+
+
+def write_attacked(clip: Path, copy: Path, attack: str) -> None:
+    """Writes the first seconds of a clip as platforms do: H.264 at a high crf, or at half the size."""
+    crf, shrink = {"crf28": (28.0, 1), "crf35": (35.0, 1), "half_size": (23.0, 2)}[attack]
+    shape = probe(clip)
+    side = max(16, min(shape.width, shape.height, DECODE_SHORT_SIDE) // shrink)
+    rate = shape.frame_rate or Fraction(25)
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(open_clip(clip, short_side=side, end_s=ATTACK_SECONDS))
+        writer = None
+        for k, frame in enumerate(reader):
+            if writer is None:
+                height, width = frame.planes[0].shape
+                writer = stack.enter_context(
+                    ClipWriter(copy, width=width, height=height, frame_rate=rate, crf=crf, preset="veryfast")
+                )
+            y, u, v = frame.planes
+            writer.write((y, u, v), k / rate)
+
+
+def describe_data(
+    manifest: Path,
+    entries: Sequence[Entry],
+    fitted: Sequence[Example],
+    reported: Sequence[Example],
+    unreadable: dict[str, str],
+) -> dict[str, Any]:
+    """What the head was fitted and measured on, with digests."""
+
+    def count(examples: Sequence[Example]) -> dict[str, Any]:
+        usable = [e for e in examples if not e.obstacles]
+        return {
+            name: {
+                "clips": sum(e.entry.is_ai is wanted for e in examples),
+                "usable": sum(e.entry.is_ai is wanted for e in usable),
+                "sources": sorted({e.entry.source for e in usable if e.entry.is_ai is wanted}),
+            }
+            for name, wanted in (("ai", True), ("camera", False))
+        }
+
+    joined = "\n".join(sorted(e.sha256 for e in [*fitted, *reported]))
+    return {
+        "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        "clips_sha256": hashlib.sha256(joined.encode()).hexdigest(),
+        "fit": count(fitted),
+        "report": count(reported),
+        "unreadable": len(unreadable),
+        "manifest_rows": len(entries),
+    }
+
+
+def error_rates(cross: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """The rates that go with every audit: on sources that the head has not seen."""
+
+    def short(summary: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "camera_called_ai": {
+                "average_over_sources": summary["camera"]["wrong_average_over_sources"],
+                "worst_source": summary["camera"]["wrong_worst_source"],
+                "natural_footage": summary["natural_camera"]["likely_ai"],
+            },
+            "ai_called_camera": {
+                "average_over_sources": summary["ai"]["wrong_average_over_sources"],
+                "worst_source": summary["ai"]["wrong_worst_source"],
+            },
+            "inconclusive": {
+                "ai": summary["ai"]["abstained_average_over_sources"],
+                "camera": summary["camera"]["abstained_average_over_sources"],
+            },
+            "auroc": summary["auroc"],
+        }
+
+    rates = {"alpha": ALPHA, "cross_validated_unseen_groups": short(cross)}
+    if report:
+        rates["report_split_unseen_sources"] = short(report)
+    return rates
+
+
+if __name__ == "__main__":
+    sys.exit(main())
