@@ -6,7 +6,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-external lint types format bench clean dist
+.PHONY: help demo test test-external lint types format pictures bench clean dist
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,7 +23,8 @@ demo: $(VENV)/ready  ## one clip from a prompt: generated, marked, signed, audit
 test: $(VENV)/ready  ## the whole test-suite (no network, server or GPU)
 	$(BIN)/python -m pytest -m "not external"
 
-test-external: $(VENV)/ready  ## what needs Chromium, node, Ray or Dask
+test-external: $(VENV)/ready  ## what needs Chromium, Ray or Dask (installs the Python parts)
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --inexact --no-progress --group external --extra dask --extra ray
 	$(BIN)/python -m pytest -m external
 
 lint: $(VENV)/ready  ## ruff: rules and format
@@ -36,6 +37,9 @@ types: $(VENV)/ready  ## mypy
 format: $(VENV)/ready  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pictures: $(VENV)/ready  ## the README's pictures
+	$(BIN)/python benchmarks/pictures.py
 
 bench: $(VENV)/ready  ## the tables of docs/ (some minutes)
 	@for script in benchmarks/produce.py benchmarks/verify.py benchmarks/watermark.py benchmarks/imports.py; do \

@@ -1,0 +1,5 @@
+"""`python -m clipproof`."""
+
+from clipproof.cli import main
+
+main()

@@ -1,0 +1,100 @@
+"""The public Python API; the command line is the same functions with words around them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from detector import AuditReport
+    from flows.marking import Marked
+    from flows.production import Outcome
+    from provenance.verify import Verification
+
+
+def produce(
+    prompt: str,
+    *,
+    out: Path | str | None = None,
+    settings: Settings | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str, float], None] = lambda _step, _share: None,
+    **options: Any,
+) -> "Outcome":
+    """A clip from a prompt: decided, generated, marked, signed, audited, recorded.
+
+    `options` are the fields of `flows.production.Job`: seed, model, negative_prompt, seconds, width, height, fps,
+    steps, guidance_scale, run_id, nonce, accept_rewrite. `out`: a file or a folder; default: the current folder. Equal
+    jobs give the same clip. The outcome's `status` is `done`, or says why there is no clip. Runs a Prefect flow on
+    the local server, which is started if need be.
+    """
+    from flows import runtime
+    from flows.production import Job
+
+    settings = settings or load_settings()
+    runtime.use(settings, say=say)
+    from flows.produce import run_produce  # after `use`: Prefect reads its environment on import
+
+    return run_produce(settings, Job(prompt=prompt, **options), out=out, progress=progress)
+
+
+def verify(
+    path: Path | str,
+    *,
+    anchors: str | None = None,
+    audit: bool = True,
+    settings: Settings | None = None,
+) -> "Verification":
+    """Where did this clip come from? Needs no server; makes no keys and no home.
+
+    `anchors`: a PEM file, or `none`, instead of this home's own trust. `audit`: let the detector speak where nothing
+    else is conclusive. Raises `UnreadableFile` where there is no such file; junk has the verdict `malformed`.
+    """
+    from contextlib import ExitStack
+
+    from flows.home import keys_if_any, ledger_if_any, trust_of
+    from provenance.verify import verify_clip
+
+    settings = settings or load_settings()
+    with ExitStack() as stack:
+        ledger = ledger_if_any(settings)
+        if ledger is not None:
+            stack.enter_context(ledger)
+        return verify_clip(
+            path,
+            trust=trust_of(settings, anchors),
+            ledger=ledger,
+            keys=keys_if_any(settings),
+            detector=_audit_as_json if audit else None,
+        )
+
+
+def audit(path: Path | str) -> "AuditReport":
+    """How likely the pictures of one clip are AI-generated; raises `media.MediaError` where it does not decode."""
+    import detector
+
+    return detector.audit_clip(path)
+
+
+def mark(
+    src: Path | str,
+    dst: Path | str,
+    *,
+    source: str = "unknown",
+    settings: Settings | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> "Marked":
+    """Mark, sign and record your own clip; `source` is `ai`, `camera`, `composite` or `unknown`."""
+    from flows.home import open_home
+    from flows.marking import mark_clip
+
+    settings = settings or load_settings()
+    with open_home(settings, say=say) as home:
+        return mark_clip(home, Path(src), Path(dst), source=source)
+
+
+def _audit_as_json(path: Path) -> dict[str, Any]:
+    import detector
+
+    return detector.audit_clip(path).to_dict()

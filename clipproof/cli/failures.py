@@ -1,0 +1,86 @@
+"""From an error to one or two lines and the right exit code."""
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from clipproof.cli.output import say
+from generator.errors import GeneratorError, ModelNotFoundError, WeightsError
+
+OK, VERIFIED_FALSE, USAGE, NO_PROVENANCE, POLICY, ENVIRONMENT, NOT_VOUCHED, BUG, INTERRUPTED = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    70,
+    130,
+)
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, told apart from typer's own handling of it, which exits with 1: our "verified false"."""
+
+
+def run(app: Callable[[], None]) -> NoReturn:
+    """Call the command line and exit."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except Interrupted:
+        say("interrupted; run the same command again to go on", style="yellow")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has seen enough
+        sys.exit(OK)
+    except Exception as error:
+        code = exit_code(error)
+        if code == BUG:
+            traceback.print_exc()
+            _tell(f"this is a bug in Clipproof: {error}", "Please report it with the lines above.")
+        else:
+            _tell(str(error), getattr(error, "hint", ""))
+        sys.exit(code)
+    sys.exit(OK)
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code of an error; the first class that matches. What is not listed is a bug."""
+    # Imported here: `--help` must not pay for every domain's errors.
+    from detector.errors import DetectorError, EncoderUnavailable, HeadNotFound
+    from flows.runtime import RuntimeFailure
+    from generator.safety.errors import SafetyError
+    from media.errors import MediaError, OutputError
+    from provenance.errors import IdentityError, KeyStoreError, ProvenanceError
+    from provenance.ledger.errors import LedgerError, ReviewDecided, ReviewUnknown, RunKeyTaken
+    from provenance.watermark.errors import WatermarkError
+
+    if isinstance(error, RunKeyTaken | ReviewDecided | ReviewUnknown):
+        return USAGE
+    missing = (ModelNotFoundError, WeightsError, HeadNotFound, EncoderUnavailable, RuntimeFailure)
+    if isinstance(error, (OutputError, KeyStoreError, IdentityError, LedgerError, *missing)):
+        return ENVIRONMENT
+    domains = (MediaError, ProvenanceError, WatermarkError, GeneratorError, SafetyError, DetectorError)
+    if isinstance(error, domains):
+        return USAGE
+    # Errors of the flows floor say their own; that floor is not imported here, because it imports Prefect.
+    return int(getattr(error, "exit_code", BUG))
+
+
+def _tell(message: str, hint: str) -> None:
+    say(f"error: {message}", style="red")
+    if hint:
+        say(f"       {hint}")
+    if "--json" in sys.argv:
+        print(json.dumps({"schema": "clipproof.error/1", "error": message, "hint": hint}, ensure_ascii=False))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interrupted

@@ -1,0 +1,159 @@
+"""What is wrong with this installation, and what can be mended."""
+
+import datetime as dt
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from flows import runtime
+from flows.settings import Settings
+from media import Store
+from provenance.errors import ProvenanceError
+from provenance.keys import KeyStore
+from provenance.ledger import LedgerError, LedgerMissing, connect
+
+# Prefect's server breaks in silence with newer ones: schedules never fire.
+_PINNED = {
+    "fastapi": ("0.151", "Prefect's server does not start"),
+    "sqlalchemy": ("2.1", "schedules never fire"),
+}
+_EXPIRY_WARNING = dt.timedelta(days=30)
+_LEAST_FREE_BYTES = 1 << 30
+_STALE_WORK_S = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `bad` makes the doctor exit with 5."""
+
+    name: str
+    state: Literal["ok", "note", "bad"]
+    message: str
+
+
+def examine(settings: Settings, *, repair: bool = False) -> list[Check]:
+    """Look at everything; with `repair`, remove orphan files and leftovers of killed runs. Makes nothing."""
+    looks: tuple[Callable[[Settings, bool], list[Check]], ...] = (
+        _packages,
+        _models,
+        _home,
+        _keys,
+        _ledger_and_store,
+        _server,
+    )
+    return [check for look in looks for check in look(settings, repair)]
+
+
+def _packages(settings: Settings, repair: bool) -> list[Check]:
+    checks = []
+    for name, (below, consequence) in _PINNED.items():
+        found = version(name)
+        newer = tuple(map(int, found.split(".")[:2])) >= tuple(map(int, below.split(".")[:2]))
+        checks.append(
+            Check(name, "bad", f"{found} is too new: {consequence}; install {name}<{below}")
+            if newer
+            else Check(name, "ok", found)
+        )
+    for name in ("c2pa-python", "av", "torch", "diffusers", "open_clip_torch", "prefect"):
+        try:
+            checks.append(Check(name, "ok", version(name)))
+        except PackageNotFoundError:
+            checks.append(Check(name, "bad", f"missing: pip install {name}"))
+    return checks
+
+
+def _models(settings: Settings, repair: bool) -> list[Check]:
+    from generator.errors import GeneratorError
+    from generator.models import find_model
+    from generator.safety import policy_version
+
+    checks = [Check("prompt policy", "ok", policy_version())]
+    try:
+        checks.append(Check("embedded model", "ok", f"weights {find_model(None).weights_digest[:16]}"))
+    except (GeneratorError, OSError) as error:
+        checks.append(Check("embedded model", "bad", str(error)))
+    from detector.errors import DetectorError
+    from detector.head import DEFAULT_HEAD, load_head
+
+    try:
+        head = load_head(DEFAULT_HEAD)
+        checks.append(Check("detector head", "ok", f"{head.head_id} {head.digest[:16]}"))
+    except (DetectorError, OSError) as error:
+        checks.append(Check("detector head", "bad", str(error)))
+    return checks
+
+
+def _home(settings: Settings, repair: bool) -> list[Check]:
+    home = settings.home
+    if not home.exists():
+        return [Check("home", "note", f"{home}: not made yet; `clipproof produce` makes it")]
+    free = shutil.disk_usage(home).free
+    if free < _LEAST_FREE_BYTES:
+        return [Check("home", "bad", f"{home}: only {free >> 20} MiB are free")]
+    checks = [Check("home", "ok", f"{home}, {free >> 30} GiB free")]
+    stale = [
+        folder
+        for folder in (settings.work_folder.iterdir() if settings.work_folder.is_dir() else ())
+        if time.time() - folder.stat().st_mtime > _STALE_WORK_S
+    ]
+    if stale and repair:
+        for path in stale:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if stale:
+        said = "removed" if repair else "left by runs that nobody continued; --repair removes them"
+        checks.append(Check("work", "ok" if repair else "note", f"{len(stale)} old files {said}"))
+    return checks
+
+
+def _keys(settings: Settings, repair: bool) -> list[Check]:
+    store = KeyStore(settings.keys_folder)
+    if not store.exists():
+        return [Check("keys", "note", "none yet; `clipproof keys init` makes them")]
+    try:
+        told = store.describe()
+    except ProvenanceError as error:
+        return [Check("keys", "bad", f"{error}. {error.hint}")]
+    left = told.not_after - dt.datetime.now(dt.UTC)
+    what = f"{told.kind} identity of {told.organization}, valid until {told.not_after:%Y-%m-%d}"
+    return [Check("keys", "note" if left < _EXPIRY_WARNING else "ok", what)]
+
+
+def _ledger_and_store(settings: Settings, repair: bool) -> list[Check]:
+    try:
+        with connect(settings.ledger_url) as ledger:
+            log = ledger.verify_log()
+            known = ledger.known_assets()
+            clips = [clip.asset_sha256 for clip in ledger.clips(1_000_000)]
+    except LedgerMissing:
+        return [Check("ledger", "note", "none yet; `clipproof db upgrade` makes it")]
+    except LedgerError as error:
+        return [Check("ledger", "bad", f"{error}. {error.hint}")]
+    checks = [
+        Check("ledger", "ok", f"{len(clips)} clips"),
+        Check("log", "ok", f"{log.size} entries, intact")
+        if log.intact
+        else Check("log", "bad", f"not intact: {log.problem}"),
+    ]
+    store = Store(settings.store_folder)
+    missing = [digest for digest in known if not store.has(digest)]
+    own = [digest for digest in missing if digest in set(clips)]
+    damaged = [digest for digest in clips if store.has(digest) and not store.intact(digest)]
+    if own or damaged:
+        checks.append(Check("store", "bad", f"{len(own)} clips are missing, {len(damaged)} are damaged"))
+    else:
+        checks.append(Check("store", "ok", f"{len(known) - len(missing)} files, all clips intact"))
+    if repair:
+        checks.append(Check("sweep", "ok", f"{len(store.sweep(known))} orphan files removed"))
+    else:
+        orphans = sum(digest not in known for digest in store.digests())
+        if orphans:
+            checks.append(Check("sweep", "note", f"{orphans} files without a row; --repair removes old ones"))
+    return checks
+
+
+def _server(settings: Settings, repair: bool) -> list[Check]:
+    now = runtime.status(settings)
+    return [Check("server", "ok" if now.api_url else "note", now.ui_url or "down; started when it is needed")]

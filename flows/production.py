@@ -1,0 +1,197 @@
+"""One clip from one prompt, up to its pictures: the job, the policy's decision, generation, the frame check.
+
+Plain functions that `flows.produce` runs as Prefect tasks; `flows.finishing` has the rest. A run that is killed
+anywhere goes on from its last whole step: what a step leaves in the run's work folder appears by an atomic rename.
+Steps pass names and digests, never frames.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import generator
+from flows.home import Home
+from flows.raw import RAW_NAME, read_raw, write_raw
+from flows.work import Progress
+from generator import safety
+from provenance.ledger import Run, canonical_json
+from provenance.manifest import PromptCommitment
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One clip that is asked for. JSON-able, so that a schedule can carry it."""
+
+    prompt: str
+    seed: int = 0
+    model: str | None = None
+    negative_prompt: str | None = None
+    seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
+    run_id: str | None = None  # the run key, where the caller chooses it
+    nonce: str = ""  # makes another clip of an equal request
+    accept_rewrite: bool = False
+    campaign: str | None = None
+    variant: str | None = None
+
+    def request(self, prompt: str | None = None) -> generator.GenerationRequest:
+        """What the model is asked for. Raises `generator.errors.RequestError`."""
+        return generator.GenerationRequest(
+            prompt=self.prompt if prompt is None else prompt,
+            seed=self.seed,
+            model=self.model,
+            negative_prompt=self.negative_prompt,
+            seconds=self.seconds,
+            width=self.width,
+            height=self.height,
+            fps=self.fps,
+            steps=self.steps,
+            guidance_scale=self.guidance_scale,
+        )
+
+    @property
+    def run_key(self) -> str:
+        """Equal jobs under the same policy have equal keys, and so one clip."""
+        if self.run_id:
+            return self.run_id
+        asked = asdict(self) | {"policy_version": safety.policy_version()}
+        return hashlib.sha256(canonical_json(asked).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `status`: `done`, or why there is no clip."""
+
+    status: Literal["done", "refused", "review", "rewrite"]
+    run_key: str
+    clip_id: str | None = None
+    path: str | None = None
+    asset_sha256: str | None = None
+    decision: Mapping[str, Any] | None = None
+    message: str = ""
+    notes: tuple[str, ...] = ()
+    audit: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A prompt that may be generated."""
+
+    prompt: str
+    decision_id: int
+    policy_version: str
+    labelled: bool  # `allow_label`: the visible label must be burnt in
+    notes: tuple[str, ...] = ()
+
+
+def reserve(home: Home, job: Job, flow_run_id: str | None) -> Run:
+    """The run of this job, with its clip id. The prompt itself does not go into the request that is kept."""
+    kept = asdict(job) | {"prompt": None, "prompt_sha256": hashlib.sha256(job.prompt.encode()).hexdigest()}
+    return home.ledger.reserve_run(
+        job.run_key, kept, flow_run_id=flow_run_id, campaign=job.campaign, variant=job.variant
+    )
+
+
+def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
+    """The policy's decision, recorded; a `Cleared` prompt, or how the run ends."""
+    decision = safety.check_prompt(job.prompt)
+    prompt, notes = job.prompt, tuple[str, ...]()
+    if decision.action == "rewrite" and job.accept_rewrite and decision.rewrite:
+        _note_decision(home, run, decision, prompt, refused=False)
+        prompt = decision.rewrite
+        decision = safety.check_prompt(prompt)
+        notes = (f"the prompt was rewritten to: {prompt}",)
+    ended = Outcome("refused", run.key, decision=decision.as_record(), notes=notes)
+    if decision.action == "block":
+        _note_decision(home, run, decision, prompt, refused=True)
+        return replace(ended, message=_reasons(decision))
+    decision_id = _note_decision(home, run, decision, prompt, refused=False)
+    if decision.action == "rewrite":
+        return replace(
+            ended,
+            status="rewrite",
+            message=f"{_reasons(decision)}\nProposed: {decision.rewrite}\nUse it with --accept-rewrite.",
+        )
+    if decision.action == "review":
+        review = home.ledger.enqueue_review(run.key, decision_id)
+        if review.status == "rejected":
+            home.ledger.set_run_status(run.key, "refused", f"review {review.id}: {review.reason}")
+            return replace(ended, message=f"Rejected by {review.reviewer}: {review.reason}")
+        if review.status == "pending":
+            how = f"`clipproof review approve {review.id}` lets the same command go on."
+            return replace(
+                ended, status="review", message=f"{_reasons(decision)}\nReview {review.id} waits. {how}"
+            )
+    home.ledger.set_run_status(run.key, "running")
+    return Cleared(prompt, decision_id, decision.policy_version, decision.action == "allow_label", notes)
+
+
+def generate_frames(home: Home, job: Job, cleared: Cleared, folder: Path, progress: Progress) -> None:
+    """`raw.npz`: native frames and the exact parameters that made them."""
+    if (folder / RAW_NAME).exists():
+        return
+    made = generator.generate(
+        job.request(cleared.prompt),
+        threads=home.settings.threads,
+        progress=lambda done, total: progress("generate", done / total),
+    )
+    # What is enough to tell whether another run made the same pictures, without keeping them.
+    digest = hashlib.sha256(repr(made.frames.shape).encode() + made.frames.tobytes()).hexdigest()
+    write_raw(folder, made.frames, made.fps, dict(made.params) | {"frames_sha256": digest})
+
+
+def check_frames(home: Home, run: Run, folder: Path) -> Outcome | None:
+    """The frame check, recorded; None where the pictures may be shown."""
+    frames, fps, _ = read_raw(folder)
+    decision = safety.check_frames(frames, fps=float(fps))
+    record = json.loads(decision.to_json())
+    if decision.action in ("block", "review"):
+        home.ledger.record_refusal(
+            run.key, record, stage="frames", reason="the frame check refused the pictures"
+        )
+        message = (
+            f"the pictures themselves were refused ({', '.join(decision.codes)}); ask with another --seed"
+        )
+        return Outcome("refused", run.key, decision=record, message=message)
+    home.ledger.record_decision(run.key, record, stage="frames")
+    return None
+
+
+def _note_decision(home: Home, run: Run, decision: safety.Decision, prompt: str, *, refused: bool) -> int:
+    """Record a decision; the text stays out of the ledger where it must, or where the run is refused."""
+    record = dict(decision.as_record())
+    keep = decision.normalised is not None and (not refused or home.settings.keep_refused_prompts)
+    if not keep:
+        record |= {"normalised": None, "rewrite": None}
+        record["matches"] = [match | {"span": ""} for match in record["matches"]]
+    commitment = PromptCommitment.of(prompt, salt=prompt_salt(home, run.key))
+    note = home.ledger.record_refusal if refused else home.ledger.record_decision
+    return note(
+        run.key,
+        record,
+        commitment.digest,
+        prompt if keep else None,
+        prompt_salt=commitment.salt,
+    )
+
+
+def prompt_salt(home: Home, run_key: str) -> bytes:
+    """16 bytes that a killed run finds again and that nobody without the mark key can guess."""
+    return hmac.digest(home.keys.mark_key, b"prompt salt\0" + run_key.encode(), "sha256")[:16]
+
+
+def _reasons(decision: safety.Decision) -> str:
+    told = dict.fromkeys(
+        f"{match.code} ({match.rule_id}): {match.explanation} {match.change}".strip()
+        for match in decision.matches
+        if match.action == decision.action
+    )
+    return f"{decision.action.value} by policy {decision.policy_version}: " + "; ".join(told)

@@ -1,0 +1,111 @@
+"""Where things are and how production runs: environment variables `CLIPPROOF_*`. Imports no domain."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One installation of Clipproof. Every field is an environment variable `CLIPPROOF_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="CLIPPROOF_", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("clipproof", appauthor=False),
+        description="Keys, ledger and store.",
+    )
+    database_url: str | None = Field(default=None, description="The ledger; default: SQLite in the home.")
+    organisation: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        default="Clipproof development", description="Who signs: the O of the development identity."
+    )
+    producer_code: Annotated[str, Field(pattern=r"^[\x20-\x21\x23-\x26\x28-\x5b\x5d-\x7e]{1,128}$")] = Field(
+        default="Clipproof",
+        description="ContentProducer of the AIGC label: plain ASCII, such as a company's credit code.",
+    )
+    signing_chain: Path | None = Field(
+        default=None, description="PEM chain of a production identity, leaf first."
+    )
+    signing_key: Path | None = Field(default=None, description="PEM private key of that identity.")
+    keep_refused_prompts: bool = Field(
+        default=False, description="Keep the text of refused prompts, not just its hash."
+    )
+    anchors: Path | None = Field(default=None, description="PEM file of more signers to trust.")
+    visible_label: Literal["none", "corner"] = Field(
+        default="none", description="Burn in the visible AI label."
+    )
+    crf: Annotated[float, Field(ge=0, le=40)] = Field(
+        default=18.0, description="x264 quality of delivered clips."
+    )
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="torch threads of one generation."
+    )
+    concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="Clips produced at a time."
+    )
+
+    @property
+    def ledger_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def keys_folder(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def store_folder(self) -> Path:
+        return self.home / "store"
+
+    @property
+    def work_folder(self) -> Path:
+        """Unfinished runs, one folder a run key: what a killed run left for its next try."""
+        return self.home / "work"
+
+    @property
+    def prefect_folder(self) -> Path:
+        return self.home / "prefect"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give another process these settings."""
+        own = {f"CLIPPROOF_{name.upper()}": str(value) for name, value in self if value is not None}
+        return own | {"CLIPPROOF_HOME": str(self.home.absolute())}
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; `hint` names the variable."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises `SettingsError`."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "CLIPPROOF_" + str(first["loc"][0]).upper()
+        raise SettingsError(
+            f"{name}: {first['msg']}", hint="Correct or unset it; see docs/settings.md."
+        ) from None
+
+
+def quiet_prefect(settings: Settings) -> dict[str, str]:
+    """Prefect's environment: its files under our home, nothing sent anywhere, no noise."""
+    return {
+        "PREFECT_HOME": str(settings.prefect_folder.absolute()),
+        "PREFECT_LOCAL_STORAGE_PATH": str((settings.prefect_folder / "results").absolute()),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+        "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": os.environ.get("CLIPPROOF_LOG_LEVEL", "CRITICAL"),
+        "DO_NOT_TRACK": "1",
+    }

@@ -1,0 +1,207 @@
+"""What each check found, in words for people and as JSON for machines."""
+
+import dataclasses
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from media import Probe, StreamDigest
+from provenance.agreement import Agreement
+from provenance.keys import Keys
+from provenance.ledger import ClipRow, Ledger, clip_id_hex
+from provenance.reading import ManifestReading, read_kept_manifest
+from provenance.trust import TrustAnchors
+from provenance.watermark import Detection
+
+State = Literal["holds", "fails", "found", "absent", "unclear", "not_checked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One check's finding: what was looked at, what was found, in words and as JSON."""
+
+    check: Literal["container", "manifest", "streams", "mark", "fingerprint", "third_party", "detector"]
+    state: State
+    summary: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything that the verdict follows from."""
+
+    reading: ManifestReading
+    exact: ClipRow | None = None  # the ledger's clip with this stream digest
+    same_packets: ClipRow | None = None  # …with these video packets, whatever else differs
+    stream_differences: tuple[str, ...] = ()
+    detection: Detection | None = None
+    marked: ClipRow | None = None  # the ledger's clip with this mark
+    agreement: Agreement | None = None  # of the pictures with that record's
+
+
+def container_evidence(said: Probe) -> Evidence:
+    """The file opens, and what it holds."""
+    details = {
+        "media_type": said.media_type,
+        "width": said.width,
+        "height": said.height,
+        "duration_s": said.duration_s,
+        "codec": said.codec,
+        "audio_codecs": list(said.audio_codecs),
+    }
+    return Evidence(
+        "container", "holds", f"{said.media_type}, {said.width}×{said.height}, {said.codec}", details
+    )
+
+
+def manifest_evidence(reading: ManifestReading) -> Evidence:
+    """What the embedded manifest claims, and whether it holds."""
+    said: dict[str, tuple[State, str]] = {
+        "absent": ("absent", "no embedded C2PA manifest"),
+        "remote_only": ("unclear", "only a link to a manifest elsewhere, which was not followed"),
+        "malformed": ("fails", "the C2PA manifest store does not parse"),
+        "invalid": ("fails", "the C2PA manifest does not match the file"),
+        "expired": ("fails", "the signing certificate has expired and there is no time stamp"),
+        "valid_untrusted": ("holds", f"signed by {reading.signer}, who is not among the trust anchors"),
+        "trusted": ("holds", f"signed by {reading.signer}, unchanged since"),
+    }
+    state, summary = said[reading.state]
+    if reading.state == "invalid" and reading.signer_trusted:
+        summary = f"signed by {reading.signer}, but the file was changed since"
+    elif reading.detail:
+        summary = f"{summary}: {reading.detail}"
+    if reading.guard_findings:
+        state, summary = "fails", f"{summary}; but {'; '.join(f.message for f in reading.guard_findings)}"
+    return Evidence("manifest", state, summary, plain_json(reading))
+
+
+def stream_evidence(
+    digest: StreamDigest, found: Findings, ledger: Ledger | None, trust: TrustAnchors
+) -> Evidence:
+    """Whether the file plays as a recorded clip does, and where it differs."""
+    details: dict[str, Any] = {"stream_digest": digest.digest.hex()}
+    if ledger is None:
+        return Evidence("streams", "not_checked", "no ledger to compare with", details)
+    if found.exact is not None:
+        return Evidence(
+            "streams",
+            "holds",
+            f"plays exactly as clip {clip_id_hex(found.exact.clip_id)} was recorded",
+            details | _record_details(found.exact, trust),
+        )
+    if found.same_packets is not None:
+        changed = ", ".join(found.stream_differences)
+        return Evidence(
+            "streams",
+            "found",
+            f"the pictures of clip {clip_id_hex(found.same_packets.clip_id)}, but changed in {changed}",
+            details
+            | {"differences": list(found.stream_differences)}
+            | _record_details(found.same_packets, trust),
+        )
+    return Evidence("streams", "absent", "not a stream that this ledger recorded", details)
+
+
+def mark_evidence(found: Findings, keys: Keys | None, ledger: Ledger | None, trust: TrustAnchors) -> Evidence:
+    """Whether there is a mark, of which clip, where in time, under which geometry."""
+    if keys is None or found.detection is None:
+        return Evidence("mark", "not_checked", "no mark key to look for a watermark with")
+    detection = found.detection
+    details = {
+        "scheme": detection.scheme,
+        "p_value": detection.p_value,
+        "clip_id": None if detection.payload is None else clip_id_hex(detection.payload),
+        "segments": [
+            {
+                "start_s": one.start_s,
+                "end_s": one.end_s,
+                "state": one.state,
+                "clip_id": None if one.payload is None else clip_id_hex(one.payload),
+                "p_value": one.p_value,
+            }
+            for one in detection.segments
+        ],
+        "geometry": {
+            "scale": detection.scale,
+            "angle_deg": detection.angle_deg,
+            "mirrored": detection.mirrored,
+            "stretch": detection.stretch,
+        },
+    }
+    if detection.state == "not_found":
+        return Evidence("mark", "absent", "no watermark of this home's key was found", details)
+    if detection.payload is None:
+        return Evidence(
+            "mark",
+            "unclear",
+            "a watermark of this home's key is there, but too damaged to say which",
+            details,
+        )
+    summary = f"watermark of clip {clip_id_hex(detection.payload)} ({_probability(detection.p_value)})"
+    if found.marked is not None:
+        return Evidence("mark", "found", summary, details | _record_details(found.marked, trust))
+    where = "no ledger to look it up in" if ledger is None else "of which this ledger has no record"
+    return Evidence("mark", "found", f"{summary}, {where}", details)
+
+
+def _probability(p_value: float) -> str:
+    return f"p ≤ {p_value:.0e}" if p_value > 1e-300 else "p < 1e-300"
+
+
+def picture_evidence(found: Findings) -> Evidence:
+    """Whether the pictures are those of the clip that the mark names."""
+    if found.agreement is None:
+        return Evidence("fingerprint", "not_checked", "no marked record to compare the pictures with")
+    states: dict[str, tuple[State, str]] = {
+        "agree": ("holds", "the pictures agree with that record"),
+        "disagree": (
+            "fails",
+            "the pictures are not those of that record: a transplanted watermark is suspected",
+        ),
+        "unclear": ("unclear", "too little in the pictures to compare them with that record"),
+    }
+    state, summary = states[found.agreement.state]
+    return Evidence("fingerprint", state, summary, plain_json(found.agreement))
+
+
+def _record_details(row: ClipRow, trust: TrustAnchors) -> dict[str, Any]:
+    """What the ledger says of a clip, and whether the manifest that it kept still holds by itself."""
+    generated = row.generation
+    kept = read_kept_manifest(row.manifest.store, trust) if row.manifest else None
+    return {
+        "record": {
+            "clip_id": clip_id_hex(row.clip_id),
+            "recorded": row.created.isoformat(),
+            "source": row.source,
+            "signer": row.manifest.signer if row.manifest else None,
+            "manifest": row.manifest.label if row.manifest else None,
+            "manifest_state": kept.state if kept else "absent",
+            "model": generated.model if generated else None,
+            "asset_sha256": row.asset.sha256.hex(),
+        }
+    }
+
+
+def plain_json(value: Any) -> Any:
+    """A frozen record as JSON types: digests as hex, times as ISO 8601, not-a-number as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain_json(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain_json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_json(one) for one in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    if isinstance(value, Path | Enum):
+        return str(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,40 @@
+"""The command line as a user meets it: a process, its exit code, what it printed where."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self.out)
+        return said
+
+
+Clipproof = Callable[..., Done]
+
+
+def run_clipproof(home: Path, *arguments: str | Path, cwd: Path | None = None, **environment: str) -> Done:
+    """One command in one home; a traceback is never right."""
+    done = subprocess.run(
+        [sys.executable, "-m", "clipproof", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CLIPPROOF_HOME": str(home), "NO_COLOR": "1"} | environment,
+        cwd=cwd or home.parent,
+        timeout=500,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
