@@ -7,7 +7,7 @@ from pathlib import Path
 from flows import finishing
 from flows.home import Home
 from flows.work import exclusive
-from media import file_digest, open_clip
+from media import file_digest, open_clip, require_writable
 from provenance.ledger import Run, canonical_json, clip_id_hex
 from provenance.reading import read_manifest
 from provenance.watermark import Detector, mark_file
@@ -44,6 +44,7 @@ def mark_clip(home: Home, src: Path, dst: Path, *, source: str) -> Marked:
     if src.resolve() == dst.resolve() or (src.exists() and dst.exists() and dst.samefile(src)):
         raise SameFile(f"{src}: source and destination are the same file", hint="Write to another file.")
     digest = file_digest(src)
+    require_writable(dst)
     past = read_manifest(src, home.trust)
     if past.state in ("malformed", "invalid"):
         raise BrokenPast(

@@ -14,6 +14,7 @@ from flows.raw import read_raw
 from flows.settings import Settings, load_settings
 from flows.tasks import step
 from flows.work import Progress, exclusive
+from media import require_writable
 from provenance.ledger import Run, clip_id_hex
 from provenance.manifest import PromptCommitment
 
@@ -45,7 +46,9 @@ def run_produce(settings: Settings, job: Job, *, out: Path | str | None, progres
 
 
 def _produce(settings: Settings, job: Job, out: Path | None, progress: Progress) -> Outcome:
-    job.request()  # a request that is not one fails here, before anything is written
+    # What cannot end well fails here, before anything is made.
+    job.request()
+    require_writable(_target(out, "clip.mp4"))
     with open_home(settings) as home, exclusive(home, job.run_key) as folder:
         run = production.reserve(home, job, _flow_run_id())
         if run.status != "done":
@@ -55,8 +58,7 @@ def _produce(settings: Settings, job: Job, out: Path | None, progress: Progress)
                 return ended
         row = home.ledger.clip(run.clip_id)
         assert row is not None, "a run that is done has its clip"
-        name = f"clip-{clip_id_hex(run.clip_id)}.mp4"
-        target = Path(name) if out is None else out / name if out.is_dir() else out
+        target = _target(out, f"clip-{clip_id_hex(run.clip_id)}.mp4")
         finishing.publish(home, row.asset.sha256, target)
         finishing.forget_work(folder)
         return Outcome(
@@ -69,6 +71,12 @@ def _produce(settings: Settings, job: Job, out: Path | None, progress: Progress)
             notes=_notes(row.generation.params if row.generation else {}),
             audit=row.audit,
         )
+
+
+def _target(out: Path | None, name: str) -> Path:
+    """Where the clip goes: `out` itself, or `name` in the folder `out` (by default the current one)."""
+    folder = Path() if out is None else out
+    return folder / name if folder.is_dir() else folder
 
 
 def _make(home: Home, job: Job, run: Run, folder: Path, progress: Progress) -> Outcome | None:

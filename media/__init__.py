@@ -7,7 +7,7 @@ database never runs a demuxer or a decoder over bytes that it does not trust.
 from media.clip import ClipReader, Color, Frame, Probe, open_clip, probe
 from media.digest import StreamDigest, file_digest, frames_digest, stream_digest
 from media.errors import CorruptMedia, LimitExceeded, MediaError, OutputError, UnsupportedMedia
-from media.files import atomic_path
+from media.files import atomic_path, require_writable
 from media.limits import Limits
 from media.store import Store
 from media.writer import ClipWriter, yuv420p_of_rgb
@@ -31,6 +31,7 @@ __all__ = [
     "frames_digest",
     "open_clip",
     "probe",
+    "require_writable",
     "stream_digest",
     "yuv420p_of_rgb",
 ]

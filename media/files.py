@@ -32,6 +32,20 @@ def fsync_path(path: Path) -> None:
         os.close(descriptor)
 
 
+def require_writable(dst: Path) -> None:
+    """Raises `OutputError` where a file cannot be made at `dst`: to be asked before long work, not after it."""
+    if not dst.parent.is_dir():
+        raise OutputError(
+            f"{dst}: the folder {dst.parent} does not exist", hint="Create it, or choose another."
+        )
+    if dst.is_dir():
+        raise OutputError(f"{dst}: is a folder", hint="Give the path of a file.")
+    if not os.access(dst.parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"{dst}: the folder {dst.parent} cannot be written to", hint="Check its permissions."
+        )
+
+
 @contextlib.contextmanager
 def atomic_path(dst: Path | str) -> Iterator[Path]:
     """A temporary path beside `dst`, renamed onto it on a clean exit and removed on any other.
@@ -41,12 +55,7 @@ def atomic_path(dst: Path | str) -> Iterator[Path]:
     full.
     """
     dst = Path(dst)
-    if not dst.parent.is_dir():
-        raise OutputError(
-            f"{dst}: the folder {dst.parent} does not exist", hint="Create it, or choose another."
-        )
-    if dst.is_dir():
-        raise OutputError(f"{dst}: is a folder", hint="Give the path of a file.")
+    require_writable(dst)
     # The suffix is kept: muxers choose their format by it.
     tmp = dst.with_name(f".{dst.stem[:80]}.{secrets.token_hex(6)}.tmp{dst.suffix}")
     try:

@@ -67,8 +67,8 @@ def run_job(
     clock = threading.Timer(limits.wall_s, end_late_child)
     clock.daemon = True
     clock.start()
-    assert child.stdin is not None  # noqa: S101 - for the type checker, as the next
-    assert child.stdout is not None  # noqa: S101
+    assert child.stdin is not None
+    assert child.stdout is not None
     try:
         with child.stdin:
             child.stdin.write(json.dumps(job).encode())

@@ -28,7 +28,12 @@ def text_encoder(kind: str) -> Any:
 
 def save_wan(folder: Path) -> None:
     import torch
-    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
+    from diffusers import (
+        AutoencoderKLWan,
+        FlowMatchEulerDiscreteScheduler,
+        WanPipeline,
+        WanTransformer3DModel,
+    )
 
     torch.manual_seed(0)
     vae = AutoencoderKLWan(
@@ -47,7 +52,12 @@ def save_wan(folder: Path) -> None:
 
 def save_ltx(folder: Path) -> None:
     import torch
-    from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXPipeline, LTXVideoTransformer3DModel
+    from diffusers import (
+        AutoencoderKLLTXVideo,
+        FlowMatchEulerDiscreteScheduler,
+        LTXPipeline,
+        LTXVideoTransformer3DModel,
+    )
 
     torch.manual_seed(0)
     vae = AutoencoderKLLTXVideo(
@@ -63,5 +73,7 @@ def save_ltx(folder: Path) -> None:
         in_channels=8, out_channels=8, patch_size=1, patch_size_t=1, num_attention_heads=2, attention_head_dim=8,
         cross_attention_dim=16, num_layers=1, caption_channels=16,
     )  # fmt: skip
-    pipeline = LTXPipeline(FlowMatchEulerDiscreteScheduler(), vae, text_encoder("T5"), tokenizer(), transformer)
+    pipeline = LTXPipeline(
+        FlowMatchEulerDiscreteScheduler(), vae, text_encoder("T5"), tokenizer(), transformer
+    )
     pipeline.save_pretrained(folder)

@@ -170,6 +170,45 @@ def test_a_rejected_prompt_stays_rejected(clipproof: Clipproof, tmp_path: Path) 
     assert clipproof("review", "approve", str(review["id"]), "--reason", "oh well").code == 2
 
 
+def test_a_destination_that_cannot_be_written_is_refused_before_anything_is_made(
+    clipproof: Clipproof, settings: Settings, tmp_path: Path
+) -> None:
+    before = rows(settings)
+    done = clipproof("produce", "a black ball rolls on snow", "--out", tmp_path / "no" / "clip.mp4")
+    assert done.code == 5
+    assert "does not exist" in done.err
+    assert rows(settings) == before
+
+
+def test_ctrl_c_ends_with_130_and_the_run_can_go_on(
+    clipproof: Clipproof, settings: Settings, tmp_path: Path
+) -> None:
+    command = [
+        "produce",
+        "a white ball rolls on sand",
+        "--out",
+        str(tmp_path / "clip.mp4"),
+        "--run-id",
+        "ctrl-c",
+    ]
+    victim = subprocess.Popen(
+        [sys.executable, "-m", "clipproof", *command],
+        env=os.environ | {"CLIPPROOF_HOME": str(settings.home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not any(settings.work_folder.glob("*/raw.npz")):
+        assert victim.poll() is None
+        time.sleep(0.005)
+    victim.send_signal(signal.SIGINT)
+    _, told = victim.communicate(timeout=120)
+    assert victim.returncode == 130
+    assert "Traceback" not in told
+    assert clipproof(*command).code == 0
+    assert nothing_is_orphaned(settings)
+
+
 # What the run has just finished when it is killed; None: as early as can be.
 STEPS = ("run", "raw.npz", "marked.mp4", "signed.mp4", "store")
 
