@@ -1,6 +1,6 @@
 """How fast the detector is, and where the time goes: windows a minute, CPU seconds a stage.
 
-    python benchmarks/detector.py [--clip FILE] [--seconds 8] [--json OUT] [--encoder NAME --checkpoint PATH]
+    python benchmarks/audit.py [--clip FILE] [--seconds 8] [--json OUT] [--encoder NAME --checkpoint PATH]
 
 Without `--clip`, a textured test clip is made. Not shown: GPUs, many files at once, and clips of other
 sizes than the one measured; decoding happens in a child process, whose CPU time is counted too.
