@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-PROMPT = "a red ball bounces on grass at dusk"
+PROMPT = "a purple ball rolls slowly to the left on sand at sunset"
 FOLDER = Path("demo")
 
 console = Console(highlight=False, soft_wrap=True)

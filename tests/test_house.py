@@ -50,7 +50,9 @@ def test_domains_know_no_orchestrator_settings_or_front(room: str) -> None:
 
 def modules_after(code: str) -> set[str]:
     script = f"import json, sys\n{code}\njson.dump(sorted(sys.modules), sys.stdout)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
