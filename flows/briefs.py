@@ -15,6 +15,16 @@ from flows.production import Job
 
 _MAX_BYTES = 1 << 20
 _MAX_JOBS = 10_000
+_ASKED_OF_THE_MODEL = {
+    "model",
+    "negative_prompt",
+    "seconds",
+    "width",
+    "height",
+    "fps",
+    "steps",
+    "guidance_scale",
+}
 
 
 class BriefError(Exception):
@@ -119,6 +129,7 @@ class Brief(BaseModel):
         `occasion` names the run (`manual`, or the scheduled time): the same occasion gives the same run keys, so that
         a broken run is continued and never doubled. Seeds come from a hash of campaign, occasion and number.
         """
+        shared = self.model_dump(include=_ASKED_OF_THE_MODEL)
         jobs = []
         for number, (prompt, _) in enumerate(itertools.product(self._prompts(), range(self.variants))):
             name = f"{self.name}/{occasion}/{number:04d}"
@@ -127,18 +138,11 @@ class Brief(BaseModel):
                 Job(
                     prompt=prompt,
                     seed=int.from_bytes(drawn[:4], "big") >> 1,
-                    model=self.model,
-                    negative_prompt=self.negative_prompt,
-                    seconds=self.seconds,
-                    width=self.width,
-                    height=self.height,
-                    fps=self.fps,
-                    steps=self.steps,
-                    guidance_scale=self.guidance_scale,
                     run_id=name,
                     accept_rewrite=self.accept_rewrite,
                     campaign=self.name,
                     variant=f"{number:04d}",
+                    **shared,
                 )
             )
         return jobs

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,10 @@ from provenance.manifest import PromptCommitment
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One clip that is asked for. JSON-able, so that a schedule can carry it."""
+    """One clip that is asked for: the fields of a `GenerationRequest`, and how to go about it.
+
+    Flat and JSON-able, so that a schedule can carry it.
+    """
 
     prompt: str
     seed: int = 0
@@ -44,18 +47,9 @@ class Job:
 
     def request(self, prompt: str | None = None) -> generator.GenerationRequest:
         """What the model is asked for. Raises `generator.errors.RequestError`."""
-        return generator.GenerationRequest(
-            prompt=self.prompt if prompt is None else prompt,
-            seed=self.seed,
-            model=self.model,
-            negative_prompt=self.negative_prompt,
-            seconds=self.seconds,
-            width=self.width,
-            height=self.height,
-            fps=self.fps,
-            steps=self.steps,
-            guidance_scale=self.guidance_scale,
-        )
+        names = {field.name for field in fields(generator.GenerationRequest)}
+        asked = {name: value for name, value in asdict(self).items() if name in names}
+        return generator.GenerationRequest(**asked | ({} if prompt is None else {"prompt": prompt}))
 
     @property
     def run_key(self) -> str:
