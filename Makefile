@@ -21,7 +21,7 @@ demo: $(VENV)/ready  ## one clip from a prompt: generated, marked, signed, audit
 	@$(BIN)/python -m clipproof.demo
 
 test: $(VENV)/ready  ## the whole test-suite (no network, server or GPU)
-	$(BIN)/python -m pytest -m "not external"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not external"
 
 test-external: $(VENV)/ready  ## what needs Chromium, Ray or Dask (installs the Python parts)
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --inexact --no-progress --group external --extra dask --extra ray
