@@ -20,8 +20,9 @@ $(VENV)/ready: pyproject.toml
 demo: $(VENV)/ready  ## one clip from a prompt: generated, marked, signed, audited, traced home
 	@$(BIN)/python -m clipproof.demo
 
+# Collection order: the slow files, which start the server, come first.
 test: $(VENV)/ready  ## the whole test-suite (no network, server or GPU)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not external"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not external"
 
 test-external: $(VENV)/ready  ## what needs Chromium, Ray or Dask (installs the Python parts)
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --inexact --no-progress --group external --extra dask --extra ray

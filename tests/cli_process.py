@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.settings import Settings
+from media import Store
+from provenance.ledger import connect
+
 
 @dataclass(frozen=True)
 class Done:
@@ -38,3 +42,20 @@ def run_clipproof(home: Path, *arguments: str | Path, cwd: Path | None = None, *
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def rows(settings: Settings) -> int:
+    """How many clips the ledger of a home has."""
+    with connect(settings.ledger_url) as ledger:
+        return len(ledger.clips(1000))
+
+
+def nothing_is_orphaned(settings: Settings) -> bool:
+    """Store and ledger agree, the log is intact, and no unfinished work lies about."""
+    store = Store(settings.store_folder)
+    with connect(settings.ledger_url) as ledger:
+        known, intact = ledger.known_assets(), ledger.verify_log().intact
+    stored = set(store.digests())
+    work = settings.work_folder
+    folders = [path for path in work.iterdir() if path.is_dir()] if work.is_dir() else []
+    return intact and stored == known and all(store.intact(one) for one in stored) and not folders
