@@ -12,9 +12,10 @@ help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(VENV)/ready: pyproject.toml
+	@echo "installing into $(VENV): about 6 GB, most of it PyTorch; once"
 	@test -x $(BIN)/uv || ( $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Clipproof needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 …")' \
 	  && $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv )
-	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --inexact --no-progress
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --inexact --no-progress
 	@touch $@
 
 demo: $(VENV)/ready  ## one clip from a prompt: generated, marked, signed, audited, traced home
