@@ -31,6 +31,7 @@ def running(settings: Settings) -> Iterator[Clipproof]:
 
     up = run("up", "--json")
     assert up.code == 0, up.err
+    assert run("db", "upgrade").code == 0
     yield run
     assert run("down", "--json").json["stopped"] is True
     assert run("status", "--json").json["server_pid"] is None
