@@ -26,7 +26,8 @@ def render_card(record: Mapping[str, Any]) -> str:
     if report:
         parts.append(_sources("## Unseen sources, the report split", report))
         parts += _robustness(report)
-    parts += [_data(card["data"]), "## Forbidden uses\n\n" + _bullets(card["forbidden_uses"]), _limits(fit)]
+    parts += [_data(card["data"]), "## Forbidden uses\n\n" + _bullets(card["forbidden_uses"])]
+    parts.append(_limits(fit, protocol))
     return "\n\n".join(parts) + "\n"
 
 
@@ -153,7 +154,7 @@ def _sources(title: str, summary: Mapping[str, Any]) -> str:
         rows.append([f"**{name}**", "**all clips**", *_rate_cells(summary[name]["clips"])])
     rows.append(["**camera**", "**natural footage**", *_rate_cells(summary["natural_camera"])])
     head = ["class", "source", "n", "likely AI", "inconclusive", "likely camera", "p_ai > 0.5", "unfamiliar"]
-    return "\n".join(lines) + _table(head, rows)
+    return "\n".join(lines) + "\n" + _table(head, rows)
 
 
 def _rate_cells(r: Mapping[str, Any]) -> list[str]:
@@ -180,10 +181,11 @@ def _robustness(report: Mapping[str, Any]) -> list[str]:
             _percent(r["camera"]["likely_ai"]),
             f"{_percent(r['camera']['inconclusive'])} / {_percent(r['ai']['inconclusive'])}",
         ]
-        for name, r in ((names[key], r) for key, r in report["robustness"].items())
+        for name, r in ((name, report["robustness"][key]) for key, name in names.items())
     ]
     head = [
         "copy",
+        "clips",
         "AUROC",
         "calibration error",
         "AI called AI",
@@ -211,16 +213,22 @@ def _data(data: Mapping[str, Any]) -> str:
     )
 
 
-def _limits(fit: Mapping[str, Any]) -> str:
+def _limits(fit: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
     items = [
         "Most AI clips are of 2022 to 2025 generators from curated pages; newer ones are few or absent",
-        "Camera clips lean to people, robots and fixed cameras; natural footage is flagged more often than they",
+        "Camera clips lean to people, robots and fixed cameras; other footage has its own row, natural footage",
         "Rates of a source with few clips are coarse: with n = 4 one clip is 25 %",
-        "AI edits of real footage keep the motion of the camera clip and are the hardest",
+        "Generators differ by far more than the averages tell, and a newer one is not always the harder one",
         "Short (under 16 sampled frames), static, blank, tiny and slow clips always end inconclusive",
     ]
     if not fit["encoder"]:
         items.append(
             "No image encoder: what the pictures show, wrong hands and melted text included, is not looked at"
+        )
+    alone = {name: r["joint"] for name, r in protocol["auroc"].items() if name.endswith(" alone")}
+    if alone and max(alone, key=alone.__getitem__) == "filters alone":
+        items.append(
+            "The filters look at single frames and rank better alone than any motion family: part of what the "
+            "head reads is the look of a source, not that it was generated"
         )
     return "## Limits\n\n" + _bullets(items)

@@ -1,6 +1,7 @@
 """Heads: fitted on numbers with a known answer, saved, loaded, refused."""
 
 import dataclasses
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -232,6 +233,14 @@ def test_the_default_head_is_shipped() -> None:
 def test_the_model_card_says_what_the_head_file_says(name: str) -> None:
     record = json.loads((HEADS_DIR / name / "head.json").read_text())
     assert (HEADS_DIR / name / "MODEL_CARD.md").read_text(encoding="utf-8") == render_card(record)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_row_of_the_cards_tables_has_its_header(name: str) -> None:
+    lines = (HEADS_DIR / name / "MODEL_CARD.md").read_text(encoding="utf-8").splitlines()
+    for above, line in itertools.pairwise(lines):
+        if line.startswith("|"):
+            assert above == "" or above.count("|") == line.count("|"), line
 
 
 @pytest.mark.parametrize("name", SHIPPED)
