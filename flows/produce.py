@@ -1,6 +1,5 @@
 """The Prefect flow `produce`: one clip from one prompt, each step a task with its own retries."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from flows.settings import Settings, load_settings
 from flows.tasks import step
 from flows.work import Progress, exclusive
 from media import require_writable
-from provenance.ledger import Run, clip_id_hex
+from provenance.ledger import ClipRow, RecordedDecision, Run, clip_id_hex
 from provenance.manifest import PromptCommitment
 
 _clear_prompt = step("decide", 1, 5, 20)(production.clear_prompt)
@@ -67,8 +66,8 @@ def _produce(settings: Settings, job: Job, out: Path | None, progress: Progress)
             clip_id=clip_id_hex(run.clip_id),
             path=str(target),
             asset_sha256=row.asset.sha256.hex(),
-            decision=row.decisions[-1].decision if row.decisions else None,
-            notes=_notes(row.generation.params if row.generation else {}),
+            decision=_prompt_decisions(row)[-1].decision,
+            notes=_notes(row),
             audit=row.audit,
         )
 
@@ -116,9 +115,17 @@ def _origin(home: Home, run: Run, cleared: Cleared, folder: Path) -> finishing.O
     )
 
 
-def _notes(params: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the model did otherwise than asked, and the words that it does not know."""
-    told = [f"{a['what']}: {a['asked']} → {a['given']} ({a['why']})" for a in params.get("adjustments", ())]
+def _prompt_decisions(row: ClipRow) -> list[RecordedDecision]:
+    return [one for one in row.decisions if one.stage == "prompt"]
+
+
+def _notes(row: ClipRow) -> tuple[str, ...]:
+    """A rewritten prompt, what the model did otherwise than asked, and the words that it does not know."""
+    params = row.generation.params if row.generation else {}
+    told = []
+    if any(one.action == "rewrite" for one in _prompt_decisions(row)):
+        told.append(f"the prompt was rewritten to: {_prompt_decisions(row)[-1].prompt_text}")
+    told += [f"{a['what']}: {a['asked']} → {a['given']} ({a['why']})" for a in params.get("adjustments", ())]
     reading = params.get("prompt_report") or {}
     if reading.get("ignored"):
         told.append("the embedded model does not know: " + ", ".join(reading["ignored"]))

@@ -83,7 +83,6 @@ class Cleared:
     decision_id: int
     policy_version: str
     labelled: bool  # `allow_label`: the visible label must be burnt in
-    notes: tuple[str, ...] = ()
 
 
 def reserve(home: Home, job: Job, flow_run_id: str | None) -> Run:
@@ -97,13 +96,12 @@ def reserve(home: Home, job: Job, flow_run_id: str | None) -> Run:
 def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
     """The policy's decision, recorded; a `Cleared` prompt, or how the run ends."""
     decision = safety.check_prompt(job.prompt)
-    prompt, notes = job.prompt, tuple[str, ...]()
+    prompt = job.prompt
     if decision.action == "rewrite" and job.accept_rewrite and decision.rewrite:
         _note_decision(home, run, decision, prompt, refused=False)
         prompt = decision.rewrite
         decision = safety.check_prompt(prompt)
-        notes = (f"the prompt was rewritten to: {prompt}",)
-    ended = Outcome("refused", run.key, decision=decision.as_record(), notes=notes)
+    ended = Outcome("refused", run.key, decision=decision.as_record())
     if decision.action == "block":
         _note_decision(home, run, decision, prompt, refused=True)
         return replace(ended, message=_reasons(decision))
@@ -125,7 +123,7 @@ def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
                 ended, status="review", message=f"{_reasons(decision)}\nReview {review.id} waits. {how}"
             )
     home.ledger.set_run_status(run.key, "running")
-    return Cleared(prompt, decision_id, decision.policy_version, decision.action == "allow_label", notes)
+    return Cleared(prompt, decision_id, decision.policy_version, decision.action == "allow_label")
 
 
 def generate_frames(home: Home, job: Job, cleared: Cleared, folder: Path, progress: Progress) -> None:
