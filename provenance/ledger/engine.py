@@ -75,10 +75,13 @@ def open_engine(url: URL, *, wait_s: float = 30.0, poolclass: type[Pool] | None 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One read transaction: all its queries see the same state. Raises `LedgerError`."""
-    with named_errors(engine.url), engine.connect() as connection, connection.begin():
+    # Said with BEGIN: a statement of its own would be one more round trip for each look-up.
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with named_errors(engine.url), engine.connect() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-        yield connection
+            connection = connection.execution_options(**options)
+        with connection.begin():
+            yield connection
 
 
 @contextmanager
