@@ -92,32 +92,65 @@ def write_audit(connection: Connection, audited: Asset, report: Json) -> int:
     )
 
 
-def read(connection: Connection, condition: ColumnElement[bool]) -> ClipRow | None:
+def find(connection: Connection, condition: ColumnElement[bool]) -> ClipRow | None:
     """The earliest clip that meets a condition on `clip` or `mark`, or None."""
-    row = connection.execute(
-        select(clip, asset.c.sha256, asset.c.size, asset.c.media_type, asset.c.origin)
-        .join(asset, clip.c.asset_id == asset.c.id)
-        .where(clip.c.clip_id.in_(select(clip.c.clip_id).outerjoin(mark).where(condition)))
+    # Apart from what is then read of it: in one query with all those tables PostgreSQL plans for the worst.
+    clip_id = connection.execute(
+        select(clip.c.clip_id)
+        .outerjoin(mark)
+        .where(condition)
         .order_by(clip.c.created, clip.c.clip_id)
         .limit(1)
+    ).scalar_one_or_none()
+    return None if clip_id is None else read(connection, clip_id)
+
+
+def read(connection: Connection, clip_id: int) -> ClipRow | None:
+    """The clip with that id, or None.
+
+    What a clip has one of comes with one query: on a server each further one is a round trip.
+    """
+    software, signer = agent.alias("software"), agent.alias("signer")
+    row = connection.execute(
+        select(
+            clip,
+            generation_run,
+            *(asset.c.sha256, asset.c.size, asset.c.media_type, asset.c.origin),
+            *(generation.c.model, generation.c.weights_sha256, generation.c.seed, generation.c.params),
+            *(software.c.name.label("software"), software.c.version.label("software_version")),
+            *(manifest.c.label, manifest.c.store),
+            *(signer.c.name.label("signer"), signer.c.key_id.label("signer_key_id")),
+        )
+        .join(asset, clip.c.asset_id == asset.c.id)
+        .join(generation_run, clip.c.clip_id == generation_run.c.clip_id)
+        .outerjoin(generation, clip.c.clip_id == generation.c.clip_id)
+        .outerjoin(software, generation.c.software_id == software.c.id)
+        .outerjoin(manifest, clip.c.clip_id == manifest.c.clip_id)
+        .outerjoin(signer, manifest.c.signer_id == signer.c.id)
+        .where(clip.c.clip_id == clip_id)
     ).one_or_none()
     if row is None:
         return None
-    run_row = connection.execute(select(generation_run).where(generation_run.c.clip_id == row.clip_id)).one()
+    recorded = row._mapping
+    run = runs.run_of_row(recorded)
     components = {name: bytes.fromhex(part) for name, part in row.stream_components.items()}
     return ClipRow(
-        clip_id=row.clip_id,
-        run=runs.run_of_row(run_row),
+        clip_id=clip_id,
+        run=run,
         asset=Asset(row.sha256, row.size, row.media_type, row.origin),
         source=row.source,
         streams=StreamDigest(components),
-        created=row.created,
-        edges=_read_edges(connection, run_row.id),
-        decisions=runs.decisions_of(connection, run_row.key),
-        generation=_read_generation(connection, row.clip_id),
-        marks=_read_marks(connection, row.clip_id),
-        manifest=_read_manifest(connection, row.clip_id),
-        fingerprint=_read_fingerprint(connection, row.clip_id),
+        created=recorded[clip.c.created],
+        edges=_read_edges(connection, recorded[generation_run.c.id]),
+        decisions=runs.decisions_of(connection, run.key),
+        generation=None
+        if row.model is None
+        else Generation(
+            row.model, row.seed, row.params, row.software, row.software_version, row.weights_sha256
+        ),
+        marks=_read_marks(connection, clip_id),
+        manifest=None if row.label is None else Manifest(row.label, row.signer, row.store, row.signer_key_id),
+        fingerprint=_read_fingerprint(connection, clip_id),
         audit=connection.execute(
             select(audit.c.report)
             .where(audit.c.asset_id == row.asset_id)
@@ -243,29 +276,9 @@ def _read_edges(connection: Connection, run_id: int) -> tuple[Edge, ...]:
     return tuple(Edge(row.used, row.generated, row.role) for row in connection.execute(query))
 
 
-def _read_generation(connection: Connection, clip_id: int) -> Generation | None:
-    row = connection.execute(
-        select(generation, agent.c.name, agent.c.version)
-        .join(agent, generation.c.software_id == agent.c.id)
-        .where(generation.c.clip_id == clip_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    return Generation(row.model, row.seed, row.params, row.name, row.version, row.weights_sha256)
-
-
 def _read_marks(connection: Connection, clip_id: int) -> tuple[Mark, ...]:
     query = select(mark).where(mark.c.clip_id == clip_id).order_by(mark.c.id)
     return tuple(Mark(row.scheme, row.payload, row.details) for row in connection.execute(query))
-
-
-def _read_manifest(connection: Connection, clip_id: int) -> Manifest | None:
-    row = connection.execute(
-        select(manifest, agent.c.name, agent.c.key_id)
-        .join(agent, manifest.c.signer_id == agent.c.id)
-        .where(manifest.c.clip_id == clip_id)
-    ).one_or_none()
-    return None if row is None else Manifest(row.label, row.name, row.store, row.key_id)
 
 
 def _read_fingerprint(connection: Connection, clip_id: int) -> ClipFingerprint | None:

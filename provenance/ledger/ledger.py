@@ -192,22 +192,22 @@ class Ledger:
     def clip(self, clip_id: int) -> ClipRow | None:
         """The clip with that id, or None."""
         with reading(self._engine) as connection:
-            return clips.read(connection, clip.c.clip_id == clip_id)
+            return clips.read(connection, clip_id)
 
     def find_stream(self, digest: bytes) -> ClipRow | None:
         """The earliest clip that plays exactly so (`StreamDigest.digest`), or None."""
         with reading(self._engine) as connection:
-            return clips.read(connection, clip.c.stream_digest == digest)
+            return clips.find(connection, clip.c.stream_digest == digest)
 
     def find_component(self, video_packets_digest: bytes) -> ClipRow | None:
         """The earliest clip with these video packets, whatever their timing and the sound, or None."""
         with reading(self._engine) as connection:
-            return clips.read(connection, clip.c.video_packets_digest == video_packets_digest)
+            return clips.find(connection, clip.c.video_packets_digest == video_packets_digest)
 
     def find_mark(self, scheme: str, payload: int) -> ClipRow | None:
         """The clip that carries this mark, or None."""
         with reading(self._engine) as connection:
-            return clips.read(connection, (mark.c.scheme == scheme) & (mark.c.payload == payload))
+            return clips.find(connection, (mark.c.scheme == scheme) & (mark.c.payload == payload))
 
     def clips(self, limit: int = 50) -> list[ClipSummary]:
         """The newest clips, newest first."""

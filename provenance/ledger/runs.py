@@ -1,10 +1,11 @@
 """Runs, what the policy decided about them, and the queue of those that wait for a person."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from provenance.ledger import log
 from provenance.ledger.entities import agent_id, insert_row, now, prompt_id
@@ -63,7 +64,7 @@ def reserve(
 def find(connection: Connection, key: str) -> Run | None:
     """The run of `key`, or None."""
     row = connection.execute(select(generation_run).where(generation_run.c.key == key)).one_or_none()
-    return None if row is None else run_of_row(row)
+    return None if row is None else run_of_row(row._mapping)
 
 
 def get(connection: Connection, key: str) -> Run:
@@ -194,20 +195,10 @@ def decide_review(
     return _reviews(connection, review_item.c.id == review_id)[0]
 
 
-def run_of_row(row: Row[Any]) -> Run:
-    """A row of `generation_run` as a record."""
-    return Run(
-        key=row.key,
-        clip_id=row.clip_id,
-        status=row.status,
-        reason=row.reason,
-        request=row.request,
-        flow_run_id=row.flow_run_id,
-        campaign=row.campaign,
-        variant=row.variant,
-        created=row.created,
-        updated=row.updated,
-    )
+def run_of_row(columns: Mapping[Any, Any]) -> Run:
+    """The columns of `generation_run`, from a row that may have others too, as a record."""
+    names = (field.name for field in fields(Run))
+    return Run(**{name: columns[generation_run.c[name]] for name in names})
 
 
 def _row_id(connection: Connection, run_key: str) -> int:
