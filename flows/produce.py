@@ -104,12 +104,11 @@ def _make(home: Home, job: Job, run: Run, folder: Path, progress: Progress) -> O
 
 def _origin(home: Home, run: Run, cleared: Cleared, folder: Path) -> finishing.Origin:
     _, _, params = read_raw(folder)
-    salt = production.prompt_salt(home, run.key)
     return finishing.Origin(
         source="ai",
         title=f"clip-{clip_id_hex(run.clip_id)}.mp4",
         generation=params,
-        prompt=PromptCommitment.of(cleared.prompt, salt=salt),
+        prompt=PromptCommitment.of(cleared.prompt, salt=run.salt),
         decision_id=cleared.decision_id,
         policy_version=cleared.policy_version,
     )

@@ -6,7 +6,6 @@ Steps pass names and digests, never frames.
 """
 
 import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -87,9 +86,13 @@ class Cleared:
 
 def reserve(home: Home, job: Job, flow_run_id: str | None) -> Run:
     """The run of this job, with its clip id. The prompt itself does not go into the request that is kept."""
-    kept = asdict(job) | {"prompt": None, "prompt_sha256": hashlib.sha256(job.prompt.encode()).hexdigest()}
     return home.ledger.reserve_run(
-        job.run_key, kept, flow_run_id=flow_run_id, campaign=job.campaign, variant=job.variant
+        job.run_key,
+        asdict(job) | {"prompt": None},
+        prompt=job.prompt,
+        flow_run_id=flow_run_id,
+        campaign=job.campaign,
+        variant=job.variant,
     )
 
 
@@ -159,12 +162,13 @@ def check_frames(home: Home, run: Run, folder: Path) -> Outcome | None:
 
 def _note_decision(home: Home, run: Run, decision: safety.Decision, prompt: str, *, refused: bool) -> int:
     """Record a decision; the text stays out of the ledger where it must, or where the run is refused."""
-    record = dict(decision.as_record())
+    # A plain hash of the text could be guessed; the salted one stands in the prompt's own row.
+    record = dict(decision.as_record()) | {"text_sha256": None}
     keep = decision.normalised is not None and (not refused or home.settings.keep_refused_prompts)
     if not keep:
         record |= {"normalised": None, "rewrite": None}
         record["matches"] = [match | {"span": ""} for match in record["matches"]]
-    commitment = PromptCommitment.of(prompt, salt=prompt_salt(home, run.key))
+    commitment = PromptCommitment.of(prompt, salt=run.salt)
     note = home.ledger.record_refusal if refused else home.ledger.record_decision
     return note(
         run.key,
@@ -173,11 +177,6 @@ def _note_decision(home: Home, run: Run, decision: safety.Decision, prompt: str,
         prompt if keep else None,
         prompt_salt=commitment.salt,
     )
-
-
-def prompt_salt(home: Home, run_key: str) -> bytes:
-    """16 bytes that a killed run finds again and that nobody without the mark key can guess."""
-    return hmac.digest(home.keys.mark_key, b"prompt salt\0" + run_key.encode(), "sha256")[:16]
 
 
 def _reasons(decision: safety.Decision) -> str:

@@ -6,9 +6,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from clipproof.cli import erase, log
 from clipproof.cli.output import Json, emit, out
 
 app = typer.Typer(help="What was recorded.", no_args_is_help=True)
+app.add_typer(log.app, name="log")
+app.command("erase")(erase.erase)
 
 
 @app.command("show")
@@ -36,27 +39,6 @@ def show(
             out.print(f"[dim]{name.replace('_', ' '):<16}[/] {escape(_plain(value))}")
 
     emit({"schema": "clipproof.clip/1", **told}, as_json=as_json, text=text)
-
-
-@app.command("check")
-def check(as_json: Json = False) -> None:
-    """Recompute the transparency log and say whether it is intact. Exits with 1 where it is not."""
-    from flows.settings import load_settings
-    from provenance.ledger import connect
-
-    with connect(load_settings().ledger_url) as ledger:
-        found = ledger.verify_log()
-    data = {"schema": "clipproof.log/1", "intact": found.intact, "size": found.size, "head": found.head.hex()}
-    emit(
-        data | {"problem": found.problem},
-        as_json=as_json,
-        text=lambda: out.print(
-            f"{found.size} entries, head {found.head.hex()[:16]}: "
-            + ("intact" if found.intact else str(found.problem))
-        ),
-    )
-    if not found.intact:
-        raise typer.Exit(1)
 
 
 def _list(ledger: Any, limit: int, as_json: bool) -> None:

@@ -1,7 +1,9 @@
 """Where every clip comes from: lineage in SQL, and an append-only log of what was written."""
 
 from provenance.ledger.canonical import canonical_json
+from provenance.ledger.checkpoint import Checkpoint, read_checkpoint, verifier_key
 from provenance.ledger.errors import (
+    CheckpointInvalid,
     ClipIdTaken,
     LedgerError,
     LedgerLocked,
@@ -40,6 +42,8 @@ from provenance.ledger.revisions import current, upgrade
 
 __all__ = [
     "Asset",
+    "Checkpoint",
+    "CheckpointInvalid",
     "ClipIdTaken",
     "ClipRecord",
     "ClipRow",
@@ -73,5 +77,7 @@ __all__ = [
     "clip_id_hex",
     "connect",
     "current",
+    "read_checkpoint",
     "upgrade",
+    "verifier_key",
 ]

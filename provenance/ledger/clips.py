@@ -60,6 +60,7 @@ def write(connection: Connection, record: ClipRecord) -> None:
         )
     ids = {one.sha256: asset_id(connection, one) for one in (record.asset, *record.ancestors)}
     components = {name: part.hex() for name, part in record.streams.components.items()}
+    seq = log.append(connection, "clip.recorded", _log_body(connection, run.clip_id, record))
     connection.execute(
         insert(clip).values(
             clip_id=run.clip_id,
@@ -68,6 +69,7 @@ def write(connection: Connection, record: ClipRecord) -> None:
             stream_digest=record.streams.digest,
             video_packets_digest=record.streams.components.get(_VIDEO_PACKETS),
             stream_components=components,
+            log_seq=seq,
             created=now(),
         )
     )
@@ -76,7 +78,6 @@ def write(connection: Connection, record: ClipRecord) -> None:
     if record.audit is not None:
         write_audit(connection, record.asset, record.audit)
     runs.set_status(connection, record.run_key, "done")
-    log.append(connection, "clip.recorded", _log_body(run.clip_id, record))
 
 
 def write_audit(connection: Connection, audited: Asset, report: Json) -> int:
@@ -241,15 +242,23 @@ def _write_evidence(connection: Connection, clip_id: int, record: ClipRecord) ->
         connection.execute(insert(fingerprint), rows)
 
 
-def _log_body(clip_id: int, record: ClipRecord) -> dict[str, Any]:
-    """What the log pins: digests of everything, words of nothing."""
+def _log_body(connection: Connection, clip_id: int, record: ClipRecord) -> dict[str, Any]:
+    """What the log pins: digests of everything, words of nothing; of prompts salted ones (`PromptCommitment`)."""
     made, signed, frames = record.generation, record.manifest, record.fingerprint
     return {
         "clip_id": clip_id_hex(clip_id),
-        "run_key": record.run_key,
         "source": record.source,
         "asset": record.asset.sha256.hex(),
         "streams": record.streams.digest.hex(),
+        "decisions": [
+            {
+                "stage": one.stage,
+                "action": one.action,
+                "policy_version": one.policy_version,
+                "prompt": one.prompt_sha256.hex() if one.prompt_sha256 else None,
+            }
+            for one in runs.decisions_of(connection, record.run_key)
+        ],
         "edges": [[edge.used.hex(), edge.generated.hex(), edge.role] for edge in record.edges],
         "model": None if made is None else made.model,
         "marks": [{"scheme": one.scheme, "payload": clip_id_hex(one.payload)} for one in record.marks],

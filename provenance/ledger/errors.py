@@ -8,6 +8,7 @@ LedgerError
 ├── LedgerLocked         another writer held it for too long
 ├── LedgerReadOnly       it cannot be written
 ├── RecordRejected       the database refused a value
+├── CheckpointInvalid    not a checkpoint, or not signed by this log
 └── RecordConflict       the record contradicts what is already written
     ├── ClipIdTaken      that clip is recorded, with another file
     ├── RunKeyTaken      that run key belongs to another request
@@ -52,6 +53,10 @@ class LedgerReadOnly(LedgerError):
 
 class RecordRejected(LedgerError):
     """The database refused a value: wrong type, out of range, NaN in JSON."""
+
+
+class CheckpointInvalid(LedgerError):
+    """A text that is no checkpoint, or that no key of this log has signed."""
 
 
 class RecordConflict(LedgerError):

@@ -1,13 +1,14 @@
 """The ledger: where every clip comes from, and the log that shows when that was rewritten."""
 
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, insert, select
 
-from provenance.ledger import clips, log, runs
+from provenance.ledger import clips, erasure, log, runs
+from provenance.ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from provenance.ledger.engine import ledger_url, open_engine, reading, writing
 from provenance.ledger.entities import asset_id, insert_row, now
 from provenance.ledger.nearest import FingerprintIndex
@@ -26,7 +27,10 @@ from provenance.ledger.records import (
     Run,
 )
 from provenance.ledger.revisions import check_revision, current, known_revisions, upgrade
-from provenance.ledger.schema import asset, clip, mark, verification
+from provenance.ledger.schema import asset, clip, log_checkpoint, mark, verification
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def connect(url: str, *, create: bool = False, wait_s: float = 30.0) -> "Ledger":
@@ -75,17 +79,25 @@ class Ledger:
         key: str,
         request: Json,
         *,
+        prompt: str | None = None,
         flow_run_id: str | None = None,
         campaign: str | None = None,
         variant: str | None = None,
     ) -> Run:
-        """The run of `key` with its clip id, drawn on the first call; the same for every later one.
+        """The run of `key` with its clip id and salt, drawn on the first call; the same for every later one.
 
-        Raises `RunKeyTaken` where the key was reserved for another request.
+        `prompt` is part of the request, but only a salted commitment of it is kept. Raises `RunKeyTaken` where the key
+        was reserved for another request.
         """
         with writing(self._engine) as connection:
             return runs.reserve(
-                connection, key, request, flow_run_id=flow_run_id, campaign=campaign, variant=variant
+                connection,
+                key,
+                request,
+                prompt=prompt,
+                flow_run_id=flow_run_id,
+                campaign=campaign,
+                variant=variant,
             )
 
     def run(self, key: str) -> Run | None:
@@ -270,7 +282,79 @@ class Ledger:
         with reading(self._engine) as connection:
             return list(log.entries(connection, start))
 
-    def verify_log(self, known: tuple[int, bytes] | None = None) -> LogCheck:
-        """Recomputes the whole log. `known`, a (size, head) kept elsewhere, also shows a rewritten past."""
+    def log_entry(self, seq: int) -> LogEntry | None:
+        """One entry, or None."""
         with reading(self._engine) as connection:
-            return log.verify(connection, known)
+            return log.entry(connection, seq)
+
+    def log_entry_of_clip(self, clip_id: int) -> LogEntry | None:
+        """The entry that pins a clip's record, or None where there is no such clip."""
+        with reading(self._engine) as connection:
+            seq = connection.execute(select(clip.c.log_seq).where(clip.c.clip_id == clip_id)).scalar()
+            return None if seq is None else log.entry(connection, seq)
+
+    def sign_checkpoint(self, key: "Ed25519PrivateKey") -> Checkpoint:
+        """The log as it is now, signed; kept. A log that has not grown has its last checkpoint again."""
+        with writing(self._engine) as connection:
+            size = log.size(connection)
+            signed = sign_checkpoint(size, log.root(connection, size), key)
+            kept = select(log_checkpoint.c.text).where(log_checkpoint.c.size == size)
+            if connection.execute(kept).one_or_none() is None:
+                connection.execute(insert(log_checkpoint).values(size=size, text=signed.text, created=now()))
+            return signed
+
+    def checkpoints(self) -> list[str]:
+        """The texts of all checkpoints that were signed, smallest first."""
+        with reading(self._engine) as connection:
+            query = select(log_checkpoint.c.text).order_by(log_checkpoint.c.size)
+            return list(connection.execute(query).scalars())
+
+    def prove_inclusion(self, seq: int, size: int) -> list[bytes]:
+        """What leads from entry `seq` to the root of the first `size` entries. Raises `ValueError`."""
+        with reading(self._engine) as connection:
+            _require_size(connection, size)
+            return log.inclusion_proof(connection, seq, size)
+
+    def prove_consistency(self, old: int, new: int) -> list[bytes]:
+        """That the log of `new` entries grew from that of `old` entries. Raises `ValueError`."""
+        with reading(self._engine) as connection:
+            _require_size(connection, new)
+            return log.consistency_proof(connection, old, new)
+
+    def verify_log(self, *known: Checkpoint) -> LogCheck:
+        """Recomputes the whole log. `known` checkpoints, kept elsewhere, also show a rewritten past."""
+        with reading(self._engine) as connection:
+            own = connection.execute(select(log_checkpoint.c.text)).scalars()
+            # Those kept elsewhere last: where the two differ, the log is what was rewritten.
+            roots = [(one.size, one.root) for one in (*map(parse_checkpoint, own), *known)]
+            return log.verify(connection, dict(roots))
+
+    # Erasure
+
+    def erase_prompt(self, name: str, *, dry_run: bool = False) -> dict[str, int]:
+        """Erases what a run (clip id in hex, or run key) keeps of its prompt: rows touched, by table.
+
+        Raises `RunUnknown`.
+        """
+        with writing(self._engine) as connection:
+            touched = erasure.erase_prompt(connection, name)
+            if dry_run:
+                connection.rollback()
+        if not dry_run:
+            erasure.scrub(self._engine)
+        return touched
+
+    def erase_person(self, name: str, *, dry_run: bool = False) -> dict[str, int]:
+        """Erases a person's name wherever it stands: rows touched, by table; empty where it stands nowhere."""
+        with writing(self._engine) as connection:
+            touched = erasure.erase_person(connection, name)
+            if dry_run:
+                connection.rollback()
+        if not dry_run:
+            erasure.scrub(self._engine)
+        return touched
+
+
+def _require_size(connection: Connection, size: int) -> None:
+    if size > log.size(connection):
+        raise ValueError(f"the log has fewer than {size} entries")

@@ -83,6 +83,7 @@ class Run:
     variant: str | None
     created: dt.datetime
     updated: dt.datetime
+    salt: bytes | None = field(default=None, repr=False)  # None once what it hides was erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +187,13 @@ class LogEntry:
     body: Json
     text: str
     leaf: bytes
-    prev: bytes
-    chain: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class LogCheck:
-    """Whether the log is intact. `head` is the last chain hash; `problem` names the first thing wrong."""
+    """Whether the log is intact. `root` is that of its Merkle tree; `problem` names the first thing wrong."""
 
     intact: bool
     size: int
-    head: bytes
+    root: bytes
     problem: str | None = None

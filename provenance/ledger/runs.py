@@ -1,5 +1,6 @@
 """Runs, what the policy decided about them, and the queue of those that wait for a person."""
 
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -10,7 +11,15 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 from provenance.ledger import log
 from provenance.ledger.entities import agent_id, insert_row, now, prompt_id
 from provenance.ledger.errors import ReviewDecided, ReviewUnknown, RunFinished, RunKeyTaken, RunUnknown
-from provenance.ledger.records import Json, RecordedDecision, Review, ReviewStatus, Run, RunStatus
+from provenance.ledger.records import (
+    Json,
+    RecordedDecision,
+    Review,
+    ReviewStatus,
+    Run,
+    RunStatus,
+    clip_id_hex,
+)
 from provenance.ledger.schema import agent, generation_run, prompt, review_item, safety_decision
 
 
@@ -19,15 +28,24 @@ def reserve(
     key: str,
     request: Json,
     *,
+    prompt: str | None = None,
     flow_run_id: str | None = None,
     campaign: str | None = None,
     variant: str | None = None,
     draw: Callable[[], int] = lambda: secrets.randbits(64),
 ) -> Run:
-    """The run of `key`, made with a fresh clip id where there is none. Raises `RunKeyTaken`."""
+    """The run of `key`, made with a fresh clip id and salt where there is none. Raises `RunKeyTaken`.
+
+    Of the prompt a salted commitment is kept: with a plain hash whoever reads the ledger could try prompts, also after
+    the text was erased. The key itself may be such a hash; it is in no log entry and is erased with the rest.
+    """
     run = find(connection, key)
+    salt = run.salt if run is not None and run.salt else secrets.token_bytes(16)
+    kept = dict(request)
+    if prompt is not None:
+        kept["prompt_commitment"] = commitment(salt, hashlib.sha256(prompt.encode()).digest()).hex()
     if run is not None:
-        if run.request != dict(request):
+        if run.request != kept:
             raise RunKeyTaken(
                 f"run key {key!r} belongs to another request",
                 hint="Choose another --run-id, or leave it out.",
@@ -49,8 +67,9 @@ def reserve(
         insert(generation_run).values(
             key=key,
             clip_id=clip_id,
+            salt=salt,
             status="pending",
-            request=dict(request),
+            request=kept,
             flow_run_id=flow_run_id,
             campaign=campaign,
             variant=variant,
@@ -59,6 +78,11 @@ def reserve(
         )
     )
     return get(connection, key)
+
+
+def commitment(salt: bytes, digest: bytes) -> bytes:
+    """SHA-256(salt ‖ digest): says nothing of what the digest is of, until the salt is told too."""
+    return hashlib.sha256(salt + digest).digest()
 
 
 def find(connection: Connection, key: str) -> Run | None:
@@ -127,10 +151,11 @@ def refuse(connection: Connection, run_key: str, decision_id: int, reason: str |
     if before.status != "refused":
         (decision,) = _decisions(connection, safety_decision.c.id == decision_id)
         body = {
-            "run_key": run_key,
+            # The clip id, though there is no clip: random, unlike the run's key, which may be a hash of the prompt.
+            "clip_id": clip_id_hex(before.clip_id),
             "action": decision.action,
             "policy_version": decision.policy_version,
-            "prompt_sha256": decision.prompt_sha256.hex() if decision.prompt_sha256 else None,
+            "prompt": decision.prompt_sha256.hex() if decision.prompt_sha256 else None,
         }
         log.append(connection, "run.refused", body)
 
@@ -191,7 +216,8 @@ def decide_review(
             decided=now(),
         )
     )
-    log.append(connection, f"review.{status}", {"run_key": items[0].run_key, "review": review_id})
+    clip_id = clip_id_hex(get(connection, items[0].run_key).clip_id)
+    log.append(connection, f"review.{status}", {"clip_id": clip_id, "review": review_id})
     return _reviews(connection, review_item.c.id == review_id)[0]
 
 

@@ -2,7 +2,7 @@
 
 Entities: prompt, asset, clip, manifest, mark, fingerprint. Activities: generation_run, generation,
 safety_decision, review_item, audit, verification. Agents: agent. `derivation` joins assets (wasDerivedFrom);
-`event_log` is the transparency log and stands alone.
+`event_log`, `log_node` and `log_checkpoint` are the transparency log and stand alone.
 """
 
 from sqlalchemy import (
@@ -87,6 +87,7 @@ generation_run = Table(
     _row_id(),
     Column("key", Text, nullable=False, unique=True),
     Column("clip_id", Unsigned64, nullable=False, unique=True),
+    Column("salt", LargeBinary),  # of every commitment about this run; erased with what it hides
     Column("status", String(16), nullable=False),
     Column("reason", Text),
     Column("request", Json, nullable=False),
@@ -160,6 +161,7 @@ clip = Table(
     Column("stream_digest", Digest, nullable=False, index=True),
     Column("video_packets_digest", Digest, index=True),
     Column("stream_components", Json, nullable=False),
+    Column("log_seq", BigInteger),  # its entry in the log
     Column("created", UtcDateTime, nullable=False),
     _one_of("source", "ai", "camera", "composite", "unknown"),
 )
@@ -238,6 +240,21 @@ event_log = Table(
     Column("seq", RowId, primary_key=True, autoincrement=False),
     Column("entry", Text, nullable=False),
     Column("leaf", Digest, nullable=False),
-    Column("prev", Digest, nullable=False),
-    Column("chain", Digest, nullable=False, unique=True),
+)
+
+# The complete subtrees of the log's Merkle tree above its leaves: what roots and proofs are put together from.
+log_node = Table(
+    "log_node",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", Digest, nullable=False),
+)
+
+log_checkpoint = Table(
+    "log_checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
 )

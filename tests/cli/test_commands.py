@@ -52,7 +52,7 @@ def test_mark_then_verify_then_show(clipproof: Clipproof, holiday: Path, tmp_pat
     shown = clipproof("ledger", "show", marked.json["clip_id"], "--json")
     assert shown.json["source"] == "camera"
     assert shown.json["derived_from"][0]["role"] == "parent"
-    assert clipproof("ledger", "check", "--json").json["intact"] is True
+    assert clipproof("ledger", "log", "verify", "--json").json["intact"] is True
     assert clipproof("ledger", "show", "0" * 16).code == 2
 
     doctor = clipproof("doctor", "--json")

@@ -181,7 +181,7 @@ def test_a_refused_run_is_logged_once_without_its_prompt(ledger: Ledger) -> None
     assert (run.status, run.reason) == ("refused", "violence")
     (entry,) = ledger.log_entries()
     assert entry.kind == "run.refused"
-    assert entry.body["prompt_sha256"] == digest("prompt").hex()
+    assert entry.body["prompt"] == digest("prompt").hex()
     assert "violent" not in entry.text
 
 

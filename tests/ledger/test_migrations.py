@@ -170,10 +170,8 @@ def test_the_database_refuses_to_change_the_log(url: str, statement: str) -> Non
 def test_sqlite_refuses_to_replace_a_log_entry(sqlite_url: str) -> None:
     with connect(sqlite_url, create=True) as ledger:
         ledger.append_log("test", {"number": 0})
-        for seq in ("0", "1", "7"):
-            replacement = (
-                "INSERT OR REPLACE INTO event_log SELECT seq + :seq, '{}', leaf, prev, chain FROM event_log"
-            )
+        for seq in ("0", "7"):
+            replacement = "INSERT OR REPLACE INTO event_log SELECT seq + :seq, '{}', leaf FROM event_log"
             with pytest.raises(DBAPIError, match="append-only"):
                 execute(sqlite_url, replacement.replace(":seq", seq))
         assert ledger.verify_log().intact

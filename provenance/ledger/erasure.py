@@ -1,0 +1,123 @@
+"""Forgetting what a person may ask us to forget, while the log and every signed clip still hold.
+
+The log and the manifests hold salted commitments: without the salt nobody, we included, can show what they are of. So
+erasing a text and its salt erases it everywhere that we can reach. Not reached: signed files that name a person,
+backups, and Prefect's own database, which is disposable.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, or_, select, update
+
+from provenance.ledger import log, runs
+from provenance.ledger.errors import RunUnknown
+from provenance.ledger.records import clip_id_hex
+from provenance.ledger.schema import agent, generation, generation_run, prompt, review_item, safety_decision
+
+# What a decision and a generation say in words of the prompt, or as a hash that could be guessed.
+_DECISION_WORDS = {"normalised": None, "rewrite": None, "text_sha256": None}
+_PARAMETER_WORDS = ("prompt", "negative_prompt", "prompt_report", "request_digest", "adjustments")
+
+
+def erase_prompt(connection: Connection, name: str) -> dict[str, int]:
+    """Erases the prompt of a run, named by its key or its clip id in hex. Rows touched by table.
+
+    Raises `RunUnknown`.
+    """
+    run_id, run = _run(connection, name)
+    of_run = safety_decision.c.generation_run_id == run_id
+    prompts = select(safety_decision.c.prompt_id).where(of_run, safety_decision.c.prompt_id.is_not(None))
+    touched = {
+        "prompt": connection.execute(
+            update(prompt).where(prompt.c.id.in_(prompts)).values(text=None, salt=None)
+        ).rowcount,
+        "safety_decision": 0,
+        "generation": 0,
+        "review_item": connection.execute(
+            update(review_item).where(review_item.c.generation_run_id == run_id).values(reason=None)
+        ).rowcount,
+        "generation_run": 1,
+    }
+    for row in connection.execute(select(safety_decision).where(of_run)).all():
+        said = {**row.decision, **_DECISION_WORDS}
+        said["matches"] = [{**match, "span": ""} for match in said.get("matches", ())]
+        connection.execute(
+            update(safety_decision).where(safety_decision.c.id == row.id).values(decision=said)
+        )
+        touched["safety_decision"] += 1
+    made = select(generation.c.params).where(generation.c.clip_id == run.clip_id)
+    params = connection.execute(made).scalar_one_or_none()
+    if params is not None:
+        connection.execute(
+            update(generation)
+            .where(generation.c.clip_id == run.clip_id)
+            .values(params=_without_words(params))
+        )
+        touched["generation"] = 1
+    connection.execute(
+        update(generation_run)
+        .where(generation_run.c.id == run_id)
+        .values(key=f"erased-{clip_id_hex(run.clip_id)}", salt=None, reason=None, request={"erased": True})
+    )
+    log.append(connection, "erased", {"what": "prompt", "clip_id": clip_id_hex(run.clip_id)})
+    return touched
+
+
+def erase_person(connection: Connection, name: str) -> dict[str, int]:
+    """Erases a person's name and what they wrote. Rows touched by table; empty where nobody has that name."""
+    of_person = (agent.c.kind == "person") & (agent.c.name == name)
+    ids = list(connection.execute(select(agent.c.id).where(of_person)).scalars())
+    if not ids:
+        return {}
+    by_person = review_item.c.reviewer_id.in_(ids)
+    touched = {
+        "review_item": connection.execute(
+            update(review_item)
+            .where(or_(by_person, review_item.c.reason.contains(name, autoescape=True)))
+            .values(reason=None)
+        ).rowcount,
+        "agent": len(ids),
+    }
+    for number in ids:
+        connection.execute(
+            update(agent).where(agent.c.id == number).values(name=f"erased person {number}", key_id="")
+        )
+    log.append(connection, "erased", {"what": "person"})
+    return touched
+
+
+def scrub(engine: Engine) -> None:
+    """Makes the bytes of erased values unreadable in a SQLite file: rewrites it and empties the write-ahead log.
+
+    PostgreSQL keeps old row versions until they are vacuumed; that is its administrator's to schedule.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        for statement in ("PRAGMA secure_delete=ON", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            raw.execute(statement).fetchall()
+
+
+def _run(connection: Connection, name: str) -> tuple[int, Any]:
+    run = runs.find(connection, name)
+    if run is None and len(name) == 16:
+        try:
+            by_clip = select(generation_run.c.key).where(generation_run.c.clip_id == int(name, 16))
+            key = connection.execute(by_clip).scalar_one_or_none()
+        except ValueError:
+            key = None
+        run = None if key is None else runs.find(connection, key)
+    if run is None:
+        raise RunUnknown(f"no run has the key or clip id {name!r}", hint="See `clipproof ledger show`.")
+    run_id = connection.execute(
+        select(generation_run.c.id).where(generation_run.c.key == run.key)
+    ).scalar_one()
+    return run_id, run
+
+
+def _without_words(params: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in params.items() if name not in _PARAMETER_WORDS}
+    if isinstance(kept.get("arguments"), dict):
+        kept["arguments"] = {n: v for n, v in kept["arguments"].items() if n not in _PARAMETER_WORDS}
+    return kept
