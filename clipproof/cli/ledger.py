@@ -117,6 +117,7 @@ def clip_json(row: Any) -> dict[str, Any]:
         "marks": [
             {"scheme": m.scheme, "clip_id": clip_id_hex(m.payload)} | dict(m.details) for m in row.marks
         ],
+        "labels": [{"kind": one.kind} | dict(one.details) for one in row.labels],
         "manifest": None
         if row.manifest is None
         else {"label": row.manifest.label, "signer": row.manifest.signer},

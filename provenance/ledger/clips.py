@@ -20,6 +20,7 @@ from provenance.ledger.records import (
     Edge,
     Generation,
     Json,
+    Label,
     Manifest,
     Mark,
     clip_id_hex,
@@ -33,6 +34,7 @@ from provenance.ledger.schema import (
     fingerprint,
     generation,
     generation_run,
+    label,
     manifest,
     mark,
 )
@@ -124,6 +126,7 @@ def read(connection: Connection, condition: ColumnElement[bool]) -> ClipRow | No
             .order_by(audit.c.id.desc())
             .limit(1)
         ).scalar_one_or_none(),
+        labels=_read_labels(connection, row.clip_id),
     )
 
 
@@ -183,6 +186,10 @@ def _write_evidence(connection: Connection, clip_id: int, record: ClipRecord) ->
             insert(mark).values(
                 clip_id=clip_id, scheme=one.scheme, payload=one.payload, details=dict(one.details)
             )
+        )
+    for named in record.labels:
+        connection.execute(
+            insert(label).values(clip_id=clip_id, kind=named.kind, details=dict(named.details))
         )
     signed = record.manifest
     if signed is not None:
@@ -257,6 +264,11 @@ def _read_generation(connection: Connection, clip_id: int) -> Generation | None:
 def _read_marks(connection: Connection, clip_id: int) -> tuple[Mark, ...]:
     query = select(mark).where(mark.c.clip_id == clip_id).order_by(mark.c.id)
     return tuple(Mark(row.scheme, row.payload, row.details) for row in connection.execute(query))
+
+
+def _read_labels(connection: Connection, clip_id: int) -> tuple[Label, ...]:
+    query = select(label).where(label.c.clip_id == clip_id).order_by(label.c.kind)
+    return tuple(Label(row.kind, row.details) for row in connection.execute(query))
 
 
 def _read_manifest(connection: Connection, clip_id: int) -> Manifest | None:
