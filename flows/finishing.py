@@ -90,7 +90,7 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
             for index, picture in enumerate(frames):
                 y, u, v = yuv420p_of_rgb(picture)
                 if visible is not None:
-                    y, u, v = visible.draw_at((y, u, v), index / fps)
+                    y, u, v = visible.draw_at((y, u, v), float(index / fps))
                 writer.write((embedder.embed(y, index / fps), u, v), index / fps)
         if reads_back(home, run, attempt):
             details = {"strength": strength, "crf": home.settings.crf} | dict(delivery)

@@ -170,6 +170,7 @@ class _Graph:
         name: object,
         label: str,
         at: dt.datetime | None = None,
+        /,
         **attributes: object,
     ) -> str:
         identity = f"{type_}.{name}"
@@ -180,7 +181,9 @@ class _Graph:
     def _agent(self, type_: str, label: str, **attributes: object) -> str:
         # A digest, because names may hold anything and ids go into other formats.
         said = repr((label, sorted(attributes.items())))
-        return self._node("agent", type_, hashlib.sha256(said.encode()).hexdigest()[:16], label, **attributes)
+        return self._node(
+            "agent", type_, hashlib.sha256(said.encode()).hexdigest()[:16], label, None, **attributes
+        )
 
     def _relate(self, kind: RelationKind, source: str, target: str, role: str = "") -> None:
         self.relations.setdefault(Relation(kind, source, target, role))
