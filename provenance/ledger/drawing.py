@@ -19,23 +19,34 @@ from provenance.manifest import display_text
 _HEADER: Final = 62.0
 _FOOTER: Final = 40.0
 _THUMBNAIL: Final = 36.0
-_CHARACTERS: Final = 25  # that fit into a box; wide ones count twice
-_NAMES: Final = {"mark_and_encode": "mark & encode", "frames": "raw frames"}
+_CHARACTERS: Final = 19  # that fit into a box; wide ones count twice
+_NAMES: Final = {"mark_and_encode": "finish", "frames": "raw frames", "asset": "file"}
 
-_STYLE: Final = """
-svg{--page:#fff;--ink:#1b2430;--soft:#5d6b7c;--line:#9aa7b6;--entity:#fff8dc;--entity-edge:#c7a73c;
---activity:#e6eeff;--activity-edge:#5f86d9;--agent:#ffe9d6;--agent-edge:#d98a4a;--main:#d8f3e3;--main-edge:#2f9e66;
-font-family:ui-sans-serif,system-ui,"Segoe UI",Helvetica,Arial,"Noto Sans CJK SC",sans-serif}
-@media (prefers-color-scheme:dark){svg{--page:#12171e;--ink:#eef2f7;--soft:#a3b0c0;--line:#5d6c7f;--entity:#3a3417;
---entity-edge:#b99a35;--activity:#1d2c4d;--activity-edge:#6a92ea;--agent:#43301f;--agent-edge:#d9904f;--main:#173d2b;
---main-edge:#3fb57b}}
-.page{fill:var(--page)}.type{fill:var(--soft);font-size:10px;letter-spacing:.04em}.label{fill:var(--ink);font-size:12px}
-.head{fill:var(--ink);font-size:16px;font-weight:600}.note{fill:var(--soft);font-size:11px}
-.wire{fill:none;stroke:var(--line);stroke-width:1.3}.wire.derived{stroke-dasharray:5 4}.tip{fill:var(--line)}
-.box{stroke-width:1.3}.entity{fill:var(--entity);stroke:var(--entity-edge)}
-.activity{fill:var(--activity);stroke:var(--activity-edge)}.agent{fill:var(--agent);stroke:var(--agent-edge)}
-.main{fill:var(--main);stroke:var(--main-edge);stroke-width:2}
-"""
+# (light, dark) of each part; written out, because not every viewer of SVG knows CSS variables.
+_COLOURS: Final = {
+    ".page{fill:%s}": ("#ffffff", "#12171e"),
+    ".type,.note{fill:%s}": ("#5d6b7c", "#a3b0c0"),
+    ".label,.head{fill:%s}": ("#1b2430", "#eef2f7"),
+    ".wire{stroke:%s}": ("#9aa7b6", "#66758a"),
+    ".tip{fill:%s}": ("#9aa7b6", "#66758a"),
+    ".entity{fill:%s}": ("#fff8dc", "#3a3417"),
+    ".entity{stroke:%s}": ("#c7a73c", "#b99a35"),
+    ".activity{fill:%s}": ("#e6eeff", "#1d2c4d"),
+    ".activity{stroke:%s}": ("#5f86d9", "#6a92ea"),
+    ".agent{fill:%s}": ("#ffe9d6", "#43301f"),
+    ".agent{stroke:%s}": ("#d98a4a", "#d9904f"),
+    ".main{fill:%s}": ("#d8f3e3", "#173d2b"),
+    ".main{stroke:%s}": ("#2f9e66", "#3fb57b"),
+}
+_STYLE: Final = (
+    'svg{font-family:ui-sans-serif,system-ui,"Segoe UI",Helvetica,Arial,"Noto Sans CJK SC",sans-serif}'
+    ".type{font-size:10px}.label{font-size:12px}.head{font-size:16px;font-weight:600}.note{font-size:11px}"
+    ".wire{fill:none;stroke-width:1.3px}.derived{stroke-dasharray:5 4}.box{stroke-width:1.3px}"
+    + "".join(rule % light for rule, (light, _) in _COLOURS.items())
+    + "@media (prefers-color-scheme:dark){"
+    + "".join(rule % dark for rule, (_, dark) in _COLOURS.items())
+    + "}"
+)
 
 
 def draw(lineage: Lineage) -> str:
@@ -94,7 +105,7 @@ def _nodes(lineage: Lineage, placed: Layout, main: str) -> Iterator[str]:
         said += [f"{name}: {value}" for name, value in node.attributes.items()]
         said += [f"at: {node.at:%Y-%m-%d %H:%M:%S} UTC"] if node.at else []
         title = "\n".join(display_text(line) for line in said)
-        inset = box.left + (24 if node.kind == "entity" else 16)
+        inset = box.left + (20 if node.kind == "entity" else 12)
         kind = _NAMES.get(node.type, node.type)
         yield f"<g><title>{escape(title)}</title>"
         yield _shape(node.kind, box, f"{node.kind} main" if node.id == main else node.kind)
@@ -105,7 +116,7 @@ def _nodes(lineage: Lineage, placed: Layout, main: str) -> Iterator[str]:
 
 def _said(node: Node) -> str:
     if node.type == "manifest":  # the last part of a urn tells two manifests apart
-        return "C2PA " + node.label.rpartition(":")[2]
+        return node.label.rpartition(":")[2]
     if node.type == "model":
         return node.label.rpartition("/")[2]
     return node.label

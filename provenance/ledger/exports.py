@@ -40,10 +40,11 @@ _SHAPES: Final[Mapping[NodeKind, str]] = {
 }
 
 
-def export(lineage: Lineage, to: Format) -> Iterator[str]:
-    """One lineage as lines of text without line ends: one JSON document, one event a line, or one graph."""
+def export(lineage: Lineage, to: Format, *, compact: bool = False) -> Iterator[str]:
+    """One lineage as texts without line ends: one JSON document (`compact`: on one line), events, or one graph."""
     if to == "prov":
-        yield json.dumps(prov_json(lineage), ensure_ascii=False, indent=1, sort_keys=True)
+        indent = None if compact else 1
+        yield json.dumps(prov_json(lineage), ensure_ascii=False, indent=indent, sort_keys=True)
     elif to == "openlineage":
         for event in openlineage_events(lineage):
             yield json.dumps(event, ensure_ascii=False, sort_keys=True)

@@ -12,9 +12,9 @@ from typing import Final
 
 from provenance.ledger.lineage import Lineage, Relation
 
-BOX_WIDTH: Final = 184.0
+BOX_WIDTH: Final = 152.0
 BOX_HEIGHT: Final = 46.0
-_GAP: Final = 72.0  # between layers: here the edges bend
+_GAP: Final = 46.0  # between layers: here the edges bend
 _SPACE: Final = 14.0  # between boxes
 _LANE: Final = 10.0  # an edge that passes a layer
 _MARGIN: Final = 24.0
@@ -52,7 +52,7 @@ class Layout:
 def layout(lineage: Lineage) -> Layout:
     """Places for all nodes of a lineage."""
     drawn = [r for r in lineage.relations if r.kind not in _UNDRAWN and r.source != r.target]
-    ends = list(dict.fromkeys((r.target, r.source) for r in drawn))  # earlier, later
+    ends = list(dict.fromkeys(_flow(r) for r in drawn))
     rank = _ranks([node.id for node in lineage.nodes], ends)
     layers: list[list[str]] = [[] for _ in range(1 + max(rank.values(), default=0))]
     for name, layer in rank.items():
@@ -74,12 +74,18 @@ def layout(lineage: Lineage) -> Layout:
         for name in layer_names:
             boxes[name] = Box(left, tops[name] + shift, BOX_WIDTH, _height(name))
     wires = tuple(
-        Wire(relation, tuple(_points([boxes[n] for n in paths[relation.target, relation.source]])))
-        for relation in drawn
+        Wire(relation, tuple(_points([boxes[n] for n in paths[_flow(relation)]]))) for relation in drawn
     )
     height = max((box.top + box.height for box in boxes.values()), default=0.0) + _MARGIN
     width = 2 * _MARGIN + len(layers) * (BOX_WIDTH + _GAP) - _GAP
     return Layout(width, height, {n: box for n, box in boxes.items() if "\0" not in n}, wires)
+
+
+def _flow(relation: Relation) -> tuple[str, str]:
+    """(earlier, later); the clip itself stands after the file that it is delivered as."""
+    if relation.kind == "specializationOf":
+        return relation.source, relation.target
+    return relation.target, relation.source
 
 
 def _ranks(names: list[str], ends: list[tuple[str, str]]) -> dict[str, int]:

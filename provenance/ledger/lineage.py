@@ -197,7 +197,7 @@ class _Graph:
             decided = self._decision(one)
             if one.prompt_sha256 is not None:
                 digest = one.prompt_sha256.hex()
-                prompt = self._node("entity", "prompt", digest, f"prompt {digest[:12]}", salted_sha256=digest)
+                prompt = self._node("entity", "prompt", digest, digest[:16], salted_sha256=digest)
                 self._relate("used", decided, prompt)
             if last is not None:
                 self._relate("wasInformedBy", decided, last)
@@ -226,14 +226,14 @@ class _Graph:
             "activity",
             "decision",
             one.id,
-            one.action,
+            f"{one.stage}: {one.action}",
             one.created,
             stage=one.stage,
             action=one.action,
             policy_version=one.policy_version,
             codes=", ".join(map(str, one.decision.get("codes") or ())),
         )
-        policy = self._agent("policy", f"policy {one.policy_version}", version=one.policy_version)
+        policy = self._agent("policy", one.policy_version, version=one.policy_version)
         self._relate("wasAssociatedWith", decided, policy)
         return decided
 
@@ -268,7 +268,11 @@ class _Graph:
             self._relate("used", ran, campaign, row.run.variant or "")
         digest = str(made.params.get("frames_sha256") or "")
         frames = self._node(
-            "entity", "frames", digest or clip_id_hex(row.clip_id), "raw frames", frames_sha256=digest
+            "entity",
+            "frames",
+            digest or clip_id_hex(row.clip_id),
+            digest[:16] or "not recorded",
+            frames_sha256=digest,
         )
         self._relate("wasGeneratedBy", frames, ran)
         for one in row.decisions:
@@ -310,9 +314,7 @@ class _Graph:
             self._relate("used", done, drawn_from)
         for one in row.marks:
             payload = clip_id_hex(one.payload)
-            found = self._node(
-                "entity", "mark", payload, f"mark {payload}", scheme=one.scheme, payload=payload
-            )
+            found = self._node("entity", "mark", payload, payload, scheme=one.scheme, payload=payload)
             self._relate("wasGeneratedBy", found, done)
         for label in row.labels:
             text = str(label.details.get("text") or "AIGC metadata")
@@ -328,7 +330,7 @@ class _Graph:
         delivered = self._asset_node(row.asset.sha256, row.asset.size, row.asset.media_type, row.asset.origin)
         made_by = finished
         if row.manifest is not None:
-            signed = self._node("activity", "sign", name, "sign", row.created)
+            signed = self._node("activity", "sign", name, "C2PA manifest", row.created)
             manifest = self._node(
                 "entity",
                 "manifest",
@@ -378,7 +380,7 @@ class _Graph:
             "entity",
             "asset",
             digest,
-            f"{'file' if origin == 'produced' else 'original'} {digest[:12]}",
+            digest[:16],
             sha256=digest,
             size=size,
             media_type=media_type,
