@@ -196,7 +196,8 @@ def _visible_label(seen: ClipEvidence) -> Finding:
     label = _visible(seen)
     if label is None:
         return Finding("not_met", "No visible label is recorded.")
-    said = f"{label.details.get('text')} on the {label.details.get('extent')}"
+    where = "the whole clip" if label.details.get("extent") == "whole" else "its start"
+    said = f"{label.details.get('text')} on {where}"
     return Finding("met", f"Recorded as burnt in: {said}; the file is the one recorded.")
 
 
