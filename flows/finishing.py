@@ -28,6 +28,7 @@ from media import (
     stream_digest,
     yuv420p_of_rgb,
 )
+from provenance.errors import LabelError
 from provenance.fingerprint import ClipFingerprint, Fingerprinter
 from provenance.labels import AigcLabel, VisibleLabel, read_aigc
 from provenance.ledger import Asset, ClipRecord, Edge, Generation, Label, Manifest, Mark, Run, clip_id_hex
@@ -255,7 +256,10 @@ def _claimed(origin: Origin) -> ClaimedGeneration:
 
 def _labels(signed: Path, visible: Mapping[str, Any] | None) -> tuple[Label, ...]:
     """The labels of the finished file: the metadata as they read back, the picture's as it was drawn."""
-    metadata = read_aigc(probe(signed).metadata)
+    try:
+        metadata = read_aigc(probe(signed).metadata)
+    except LabelError:  # somebody else's, carried over with their clip: nothing that we could vouch for
+        metadata = None
     implicit = () if metadata is None else (Label("aigc", asdict(metadata)),)
     return implicit if visible is None else (*implicit, Label("visible", visible))
 

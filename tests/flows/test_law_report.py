@@ -1,9 +1,11 @@
 """What a law asks, answered from the file as it is now."""
 
 import dataclasses
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 
+import av
 import pytest
 import yaml
 from conftest import write_mp4
@@ -11,12 +13,13 @@ from flows_media import textured
 
 from flows.home import Home
 from flows.marking import Marked, mark_clip
-from media import probe
+from media import open_clip, probe
 from provenance.errors import LawError
-from provenance.labels import AigcLabel
+from provenance.labels import AigcLabel, VisibleLabel
 from provenance.law import CHECKS, NOT_ADVICE, ClipEvidence, assess, gather, load_law, to_html, to_markdown
 from provenance.law.duties import parse_law
 from provenance.ledger import ClipRow
+from provenance.watermark import mark_file
 
 LAWS = ("eu", "ca", "cn")
 
@@ -61,6 +64,34 @@ def test_a_camera_clip_gets_no_label_whatever_the_settings(
 ) -> None:
     home, _ = labelled
     marked = mark_clip(home, camera_original, tmp_path / "camera.mp4", source="camera")
+    assert row_of(home, marked).labels == ()
+
+
+def test_the_start_is_counted_from_the_first_frame(tmp_path: Path) -> None:
+    late = [Fraction(5) + Fraction(i, 8) for i in range(24)]
+    source = write_mp4(tmp_path / "late.mp4", textured(seed=4), times=late, crf=16)
+    label = VisibleLabel(640, 512, extent="start")
+    mark_file(source, tmp_path / "out.mp4", payload=1, key=bytes(range(32)), draw=label.draw_at)
+    with open_clip(tmp_path / "out.mp4", pixel_format="gray") as clip:
+        # The band of the label is black where the picture is not.
+        dark = [bool((frame.planes[0][470:476, 20:300] < 30).mean() > 0.5) for frame in clip]
+    assert dark == [i < 16 for i in range(24)]
+
+
+def test_a_damaged_label_of_somebody_else_does_not_stop_marking(
+    home: Home, camera_original: Path, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.mp4"
+    with av.open(str(camera_original)) as reader:
+        options = {"movflags": "use_metadata_tags"}
+        with av.open(str(damaged), "w", options=options) as writer:
+            writer.metadata["AIGC"] = "no json"
+            video = writer.add_stream_from_template(reader.streams.video[0])
+            for packet in reader.demux(reader.streams.video[0]):
+                if packet.dts is not None:
+                    packet.stream = video
+                    writer.mux(packet)
+    marked = mark_clip(home, damaged, tmp_path / "out.mp4", source="camera")
     assert row_of(home, marked).labels == ()
 
 
