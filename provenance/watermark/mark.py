@@ -42,8 +42,8 @@ def mark_file(
     limits: Limits | None = None,
 ) -> MarkReport:
     """Writes `src` to `dst` as an H.264 MP4 with the payload in its luma; sound and other streams are
-    carried over. `draw` changes the planes of the
-    frame at a time in seconds after the first one, before it is marked: a label.
+    carried over. `draw` changes the planes of the frame at a time in seconds after the first one, before it
+    is marked: a label.
 
     payload: unsigned 64 bit. key: 32 bytes. Frame times stay exact. `dst` appears whole or not at all; what
     was there before is replaced. Raises SameFile, UnmarkableClip (too small, too long, too deep, empty),
