@@ -1,8 +1,8 @@
-"""The README's pictures, from a clip that is produced for them: its frames, and a verify report.
+"""The README's pictures, from a clip that is produced for them: its frames, a verify report, its lineage.
 
     python benchmarks/pictures.py
 
-Writes docs/images/clip.png and docs/images/verify.svg.
+Writes docs/images/clip.png, docs/images/verify.svg and docs/images/lineage.svg.
 """
 
 import io
@@ -17,6 +17,7 @@ from clipproof.demo import PROMPT, contact_sheet, transcode
 from flows import runtime
 from flows.home import open_home
 from flows.settings import Settings
+from provenance.ledger.drawing import draw
 from provenance.verify import verify_clip
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
@@ -34,13 +35,16 @@ def main() -> None:
             from flows.production import Job
 
             clip = Path("clip.mp4")
-            run_produce(settings, Job(prompt=PROMPT), out=clip, progress=lambda _step, _share: None)
+            made = run_produce(settings, Job(prompt=PROMPT), out=clip, progress=lambda _step, _share: None)
         finally:
             runtime.down(settings)
         contact_sheet(clip, IMAGES / "clip.png")
         wild = transcode(clip, Path("from-the-wild.mp4"))
         with open_home(settings) as home:
             report = verify_clip(wild, trust=home.trust, ledger=home.ledger, keys=home.keys)
+            lineage = home.ledger.lineage(int(str(made.clip_id), 16))
+        assert lineage is not None
+        (IMAGES / "lineage.svg").write_text(draw(lineage), encoding="utf-8")
         console = Console(record=True, width=104, file=io.StringIO(), highlight=False)
         console.print(
             "[bold]$ clipproof verify from-the-wild.mp4[/]   [dim]# stripped, H.264 crf 28, 75 % of the size[/]\n"

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,10 @@ from media import (
     stream_digest,
     yuv420p_of_rgb,
 )
+from provenance.errors import LabelError
 from provenance.fingerprint import ClipFingerprint, Fingerprinter
-from provenance.labels import LABEL_SECONDS, AigcLabel, VisibleLabel
-from provenance.ledger import Asset, ClipRecord, Edge, Generation, Manifest, Mark, Run, clip_id_hex
+from provenance.labels import AigcLabel, VisibleLabel, read_aigc
+from provenance.ledger import Asset, ClipRecord, Edge, Generation, Label, Manifest, Mark, Run, clip_id_hex
 from provenance.manifest import Claim, ContentDigests, PromptCommitment
 from provenance.manifest import Generation as ClaimedGeneration
 from provenance.reading import read_manifest
@@ -75,7 +76,7 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
     native, fps, _ = read_raw(folder)
     frames, delivery = generator.upscale(native)
     height, width = frames.shape[1:3]
-    visible = VisibleLabel(width, height) if labelled or home.settings.visible_label == "corner" else None
+    visible = visible_label(home, width, height, forced=labelled)
     attempt = folder / "attempt.mp4"
     for strength in STRENGTHS:
         embedder = Embedder(width, height, run.clip_id, home.keys.mark_key, strength=strength)
@@ -89,20 +90,37 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
         ) as writer:
             for index, picture in enumerate(frames):
                 y, u, v = yuv420p_of_rgb(picture)
-                if visible is not None and index / fps < LABEL_SECONDS:
-                    y, u, v = visible.draw((y, u, v))
+                if visible is not None:
+                    y, u, v = visible.draw_at((y, u, v), float(index / fps))
                 writer.write((embedder.embed(y, index / fps), u, v), index / fps)
         if reads_back(home, run, attempt):
-            return keep_marked(
-                folder, attempt, {"strength": strength, "crf": home.settings.crf} | dict(delivery)
-            )
+            details = {"strength": strength, "crf": home.settings.crf} | dict(delivery)
+            return keep_marked(folder, attempt, details, visible)
     raise lost_mark(run)
 
 
-def keep_marked(folder: Path, attempt: Path, details: Mapping[str, Any]) -> None:
-    """Publish a marked file within the work folder; what was measured goes first."""
+def visible_label(home: Home, width: int, height: int, *, forced: bool = False) -> VisibleLabel | None:
+    """The label to burn in, as the settings ask; where the policy forces one, at least on the start."""
+    extent = home.settings.visible_label
+    if extent == "none" and not forced:
+        return None
+    return VisibleLabel(
+        width,
+        height,
+        language=home.settings.label_language,
+        extent="whole" if extent == "whole" else "start",
+    )
+
+
+def keep_marked(
+    folder: Path, attempt: Path, details: Mapping[str, Any], visible: VisibleLabel | None = None
+) -> None:
+    """Publish a marked file within the work folder; what was measured and drawn goes first."""
+    # Of a clip that was not generated here nothing else says which version made its mark.
+    details = {**details, "software_version": version("clipproof")}
+    kept = {"mark": details, "visible_label": None if visible is None else visible.details()}
     with atomic_path(folder / MARK_DETAILS) as tmp:
-        tmp.write_text(json.dumps(details, default=str))
+        tmp.write_text(json.dumps(kept, default=str))
     attempt.replace(folder / MARKED)
 
 
@@ -169,6 +187,7 @@ def record(home: Home, run: Run, origin: Origin, report: Mapping[str, Any] | Non
         parent = home.store.put(origin.parent)
         kind = probe(origin.parent).media_type
         ancestors = (Asset(parent, origin.parent.stat().st_size, kind, "external"),)
+    made = json.loads((folder / MARK_DETAILS).read_text())
     home.ledger.record_clip(
         ClipRecord(
             run_key=run.key,
@@ -178,10 +197,11 @@ def record(home: Home, run: Run, origin: Origin, report: Mapping[str, Any] | Non
             ancestors=ancestors,
             edges=tuple(Edge(ancestor.sha256, digest, "parent") for ancestor in ancestors),
             generation=_generation(origin),
-            marks=(Mark(SCHEME, run.clip_id, json.loads((folder / MARK_DETAILS).read_text())),),
+            marks=(Mark(SCHEME, run.clip_id, made["mark"]),),
             manifest=Manifest(reading.label, reading.signer, store, home.identity.certificate_sha256),
             fingerprint=fingerprint_of(signed),
             audit=report,
+            labels=_labels(signed, made["visible_label"]),
         )
     )
     return digest
@@ -232,6 +252,16 @@ def _claimed(origin: Origin) -> ClaimedGeneration:
         decision_id=str(origin.decision_id),
         policy_version=str(origin.policy_version),
     )
+
+
+def _labels(signed: Path, visible: Mapping[str, Any] | None) -> tuple[Label, ...]:
+    """The labels of the finished file: the metadata as they read back, the picture's as it was drawn."""
+    try:
+        metadata = read_aigc(probe(signed).metadata)
+    except LabelError:  # somebody else's, carried over with their clip: nothing that we could vouch for
+        metadata = None
+    implicit = () if metadata is None else (Label("aigc", asdict(metadata)),)
+    return implicit if visible is None else (*implicit, Label("visible", visible))
 
 
 def _generation(origin: Origin) -> Generation | None:

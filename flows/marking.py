@@ -7,7 +7,7 @@ from pathlib import Path
 from flows import finishing
 from flows.home import Home
 from flows.work import exclusive
-from media import file_digest, open_clip, require_writable
+from media import file_digest, open_clip, probe, require_writable
 from provenance.ledger import Run, canonical_json, clip_id_hex
 from provenance.reading import read_manifest
 from provenance.watermark import Detector, mark_file
@@ -84,6 +84,8 @@ def _make(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[s
 
 def _mark(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[str, ...]:
     attempt = folder / "attempt.mp4"
+    said = probe(src)
+    visible = finishing.visible_label(home, said.width, said.height) if source == "ai" else None
     for strength in finishing.STRENGTHS:
         report = mark_file(
             src,
@@ -93,10 +95,11 @@ def _mark(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[s
             strength=strength,
             crf=home.settings.crf,
             metadata=finishing.aigc(home, run) if source == "ai" else None,
+            draw=None if visible is None else visible.draw_at,
         )
         if finishing.reads_back(home, run, attempt):
             details = {"strength": strength, "crf": report.crf, "frames": report.frames}
-            finishing.keep_marked(folder, attempt, details)
+            finishing.keep_marked(folder, attempt, details, visible)
             return tuple(
                 f"MP4 cannot hold the stream {name}: it was left out" for name in report.dropped_streams
             )

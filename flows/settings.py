@@ -34,8 +34,11 @@ class Settings(BaseSettings):
         default=False, description="Keep the text of refused prompts, not just its hash."
     )
     anchors: Path | None = Field(default=None, description="PEM file of more signers to trust.")
-    visible_label: Literal["none", "corner"] = Field(
-        default="none", description="Burn in the visible AI label."
+    visible_label: Literal["none", "start", "whole"] = Field(
+        default="none", description="Burn the visible AI label into AI clips: first two seconds or all of it."
+    )
+    label_language: Literal["zh", "en", "both"] = Field(
+        default="both", description="Language of the visible AI label."
     )
     crf: Annotated[float, Field(ge=0, le=40)] = Field(
         default=18.0, description="x264 quality of delivered clips."

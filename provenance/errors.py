@@ -13,6 +13,7 @@ ProvenanceError
 ├── SigningError           a file could not be signed; nothing was published
 │   └── AlreadySigned          signing it would drop the manifest that it carries
 ├── BmffError              an ISO BMFF file that is not walked to its end: a bomb, or past the limits
+├── LawError               the texts of the duties that ship with the program are damaged
 ├── LabelError             an AIGC label that cannot be written or read
 └── UnreadableFile         no such file, or it may not be read
 """
@@ -72,6 +73,10 @@ class AlreadySigned(SigningError):
 
 class BmffError(ProvenanceError):
     """An ISO BMFF file that is not walked to its end: nested too deep, or larger than the limits."""
+
+
+class LawError(ProvenanceError):
+    """A law's file of duties that does not load."""
 
 
 class LabelError(ProvenanceError):

@@ -5,6 +5,7 @@ hashes, so it is written before signing.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
@@ -12,6 +13,10 @@ from typing import Final, Literal
 import numpy as np
 
 from provenance.errors import LabelError
+
+Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+Language = Literal["zh", "en", "both"]
+Extent = Literal["start", "whole"]
 
 AIGC_KEY: Final = "AIGC"
 LABEL_SECONDS: Final = 2.0  # how long the visible label must stay
@@ -96,6 +101,12 @@ def _parse(text: str) -> AigcLabel:
     return AigcLabel(label=_LABELS[number], **values)
 
 
+_TEXTS: Final[Mapping[Language, str]] = {
+    "zh": "AI生成",
+    "en": "AI-generated",
+    "both": "AI生成 AI-generated",
+}
+
 # The two Chinese characters as strokes on a grid of 100 by 100 (x, y from the top left), so that no font is
 # needed for them: few machines have one, and none is small.
 _STROKES: Final[Mapping[str, tuple[tuple[tuple[int, int], ...], ...]]] = {
@@ -118,15 +129,17 @@ _STROKES: Final[Mapping[str, tuple[tuple[tuple[int, int], ...], ...]]] = {
 
 
 class VisibleLabel:
-    """The visible label "AI生成 AI-generated", drawn once for a frame size and put onto many frames.
+    """The visible label "AI生成", "AI-generated" or both, drawn once for a frame size and put onto many frames.
 
-    Its characters are at least 5 % of the short side high, white on a dark band in the lower left corner,
-    and belong on the first two seconds (`LABEL_SECONDS`).
+    Its characters are at least 5 % of the short side high, white on a dark band in the lower left corner.
+    `start` is the first two seconds (`LABEL_SECONDS`), `whole` all of the clip.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(
+        self, width: int, height: int, *, language: Language = "both", extent: Extent = "start"
+    ) -> None:
         glyph_height = max(16, -(-min(width, height) // 20))
-        text = _draw(glyph_height)
+        text = _draw(glyph_height, language)
         margin = glyph_height // 2 & ~1  # even, as the chroma planes are halved
         rows, columns = min(text.shape[0], height - margin), min(text.shape[1], width - margin)
         top = (height - margin - rows) & ~1
@@ -137,10 +150,24 @@ class VisibleLabel:
         )
         self._luma = text[:rows, :columns]
         self.glyph_height = glyph_height
+        self._until_s = LABEL_SECONDS if extent == "start" else math.inf
+        self._details = {
+            "text": _TEXTS[language],
+            "language": language,
+            "extent": extent,
+            "seconds": LABEL_SECONDS if extent == "start" else None,
+            "glyph_share": round(glyph_height / min(width, height), 4),
+        }
 
-    def draw(
-        self, planes: tuple[np.ndarray, np.ndarray, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def details(self) -> dict[str, object]:
+        """What the ledger keeps of it: text, language, extent, and glyph height as a share of the short side."""
+        return dict(self._details)
+
+    def draw_at(self, planes: Planes, time_s: float) -> Planes:
+        """The planes of the frame at a time, labelled where the label belongs on it."""
+        return self.draw(planes) if time_s < self._until_s else planes
+
+    def draw(self, planes: Planes) -> Planes:
         """Copies of yuv420p planes (uint8, limited range) with the label on them."""
         y, u, v = (plane.copy() for plane in planes)
         y[self._box] = self._luma
@@ -148,7 +175,7 @@ class VisibleLabel:
         return y, u, v
 
 
-def _draw(glyph_height: int) -> np.ndarray:
+def _draw(glyph_height: int, language: Language) -> np.ndarray:
     """The label as luma, uint8 16..235; capital letters are `glyph_height` pixels high, characters more."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -156,16 +183,18 @@ def _draw(glyph_height: int) -> np.ndarray:
     unit = scale * glyph_height
     font = ImageFont.load_default(size=1.55 * unit)  # a capital is some 0.68 of the size
     em, gap, line = round(1.25 * unit), unit // 6, unit // 8
-    head, tail = "AI", " AI-generated"
+    head = "" if language == "en" else "AI"
+    characters = "" if language == "en" else "生成"
+    tail = {"zh": "", "en": "AI-generated", "both": " AI-generated"}[language]
     widths = [int(font.getlength(text)) for text in (head, tail)]
-    size = (sum(widths) + 2 * em + 7 * gap, em + 4 * gap)
+    size = (sum(widths) + len(characters) * (em + gap) + 5 * gap, em + 4 * gap)
     size = (-(-size[0] // scale) * scale, -(-size[1] // scale) * scale)
     band = Image.new("L", size, 16)
     pen = ImageDraw.Draw(band)
     top, baseline = 2 * gap, 2 * gap + em - (em - unit) // 2
     pen.text((2 * gap, baseline), head, fill=235, font=font, anchor="ls")
     left = 3 * gap + widths[0]
-    for character in "生成":
+    for character in characters:
         for stroke in _STROKES[character]:
             points = [(left + x * em / 100, top + y * em / 100) for x, y in stroke]
             pen.line(points, fill=235, width=line, joint="curve")

@@ -12,7 +12,9 @@ from clipproof.cli import (
     database,
     doctor,
     keys,
+    law,
     ledger,
+    lineage,
     mark,
     produce,
     review,
@@ -59,6 +61,9 @@ app.command("audit")(audit.audit)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(review.app, name="review")
 app.add_typer(safety.app, name="safety")
+ledger.app.command("graph")(lineage.graph)
+ledger.app.command("export")(lineage.export)
+ledger.app.command("report")(law.report)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")

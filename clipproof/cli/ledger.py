@@ -29,7 +29,7 @@ def show(
     with connect(load_settings().ledger_url) as ledger:
         if clip_id is None:
             return _list(ledger, limit, as_json)
-        row = ledger.clip(_number(clip_id))
+        row = ledger.clip(clip_number(clip_id))
     if row is None:
         raise typer.BadParameter(f"there is no clip {clip_id} in this ledger", param_hint="CLIP_ID")
     told = clip_json(row)
@@ -99,6 +99,7 @@ def clip_json(row: Any) -> dict[str, Any]:
         "marks": [
             {"scheme": m.scheme, "clip_id": clip_id_hex(m.payload)} | dict(m.details) for m in row.marks
         ],
+        "labels": [{"kind": one.kind} | dict(one.details) for one in row.labels],
         "manifest": None
         if row.manifest is None
         else {"label": row.manifest.label, "signer": row.manifest.signer},
@@ -107,7 +108,7 @@ def clip_json(row: Any) -> dict[str, Any]:
     }
 
 
-def _number(text: str) -> int:
+def clip_number(text: str) -> int:
     if len(text) != 16 or not set(text.lower()) <= set("0123456789abcdef"):
         raise typer.BadParameter("a clip id is 16 hex digits", param_hint="CLIP_ID")
     return int(text, 16)

@@ -21,6 +21,7 @@ from provenance.ledger.errors import (
     RunUnknown,
 )
 from provenance.ledger.ledger import Ledger, connect
+from provenance.ledger.lineage import Lineage, Node, Relation
 from provenance.ledger.records import (
     Asset,
     ClipRecord,
@@ -29,6 +30,7 @@ from provenance.ledger.records import (
     Edge,
     FingerprintMatch,
     Generation,
+    Label,
     LogCheck,
     LogEntry,
     Manifest,
@@ -51,6 +53,7 @@ __all__ = [
     "Edge",
     "FingerprintMatch",
     "Generation",
+    "Label",
     "Ledger",
     "LedgerError",
     "LedgerLocked",
@@ -59,13 +62,16 @@ __all__ = [
     "LedgerTooNew",
     "LedgerTooOld",
     "LedgerUnreachable",
+    "Lineage",
     "LogCheck",
     "LogEntry",
     "Manifest",
     "Mark",
+    "Node",
     "RecordConflict",
     "RecordRejected",
     "RecordedDecision",
+    "Relation",
     "Review",
     "ReviewDecided",
     "ReviewUnknown",

@@ -20,6 +20,7 @@ from provenance.ledger.records import (
     Edge,
     Generation,
     Json,
+    Label,
     Manifest,
     Mark,
     clip_id_hex,
@@ -33,6 +34,7 @@ from provenance.ledger.schema import (
     fingerprint,
     generation,
     generation_run,
+    label,
     manifest,
     mark,
 )
@@ -158,6 +160,7 @@ def read(connection: Connection, clip_id: int) -> ClipRow | None:
             .order_by(audit.c.id.desc())
             .limit(1)
         ).scalar_one_or_none(),
+        labels=_read_labels(connection, clip_id),
     )
 
 
@@ -218,6 +221,10 @@ def _write_evidence(connection: Connection, clip_id: int, record: ClipRecord) ->
                 clip_id=clip_id, scheme=one.scheme, payload=one.payload, details=dict(one.details)
             )
         )
+    for named in record.labels:
+        connection.execute(
+            insert(label).values(clip_id=clip_id, kind=named.kind, details=dict(named.details))
+        )
     signed = record.manifest
     if signed is not None:
         signer_id = agent_id(connection, "key", signed.signer, key_id=signed.signer_key_id)
@@ -261,6 +268,7 @@ def _log_body(connection: Connection, clip_id: int, record: ClipRecord) -> dict[
         ],
         "edges": [[edge.used.hex(), edge.generated.hex(), edge.role] for edge in record.edges],
         "model": None if made is None else made.model,
+        "labels": [{"kind": one.kind, **one.details} for one in record.labels],
         "marks": [{"scheme": one.scheme, "payload": clip_id_hex(one.payload)} for one in record.marks],
         "manifest": None
         if signed is None
@@ -288,6 +296,11 @@ def _read_edges(connection: Connection, run_id: int) -> tuple[Edge, ...]:
 def _read_marks(connection: Connection, clip_id: int) -> tuple[Mark, ...]:
     query = select(mark).where(mark.c.clip_id == clip_id).order_by(mark.c.id)
     return tuple(Mark(row.scheme, row.payload, row.details) for row in connection.execute(query))
+
+
+def _read_labels(connection: Connection, clip_id: int) -> tuple[Label, ...]:
+    query = select(label).where(label.c.clip_id == clip_id).order_by(label.c.kind)
+    return tuple(Label(row.kind, row.details) for row in connection.execute(query))
 
 
 def _read_fingerprint(connection: Connection, clip_id: int) -> ClipFingerprint | None:

@@ -1,5 +1,7 @@
 """The ledger: where every clip comes from, and the log that shows when that was rewritten."""
 
+import datetime as dt
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -7,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, insert, select
 
-from provenance.ledger import clips, erasure, log, runs
+from provenance.ledger import clips, erasure, lineage, log, runs
 from provenance.ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from provenance.ledger.engine import ledger_url, open_engine, reading, writing
 from provenance.ledger.entities import asset_id, insert_row, now
+from provenance.ledger.lineage import Lineage
 from provenance.ledger.nearest import FingerprintIndex
 from provenance.ledger.records import (
     Asset,
@@ -225,6 +228,25 @@ class Ledger:
         """The newest clips, newest first."""
         with reading(self._engine) as connection:
             return clips.summaries(connection, limit)
+
+    def lineage(self, clip_id: int, *, depth: int = 3, max_nodes: int = 400) -> Lineage | None:
+        """How a clip came about, and what became of it, as a graph; None where there is no such clip.
+
+        `depth`: how many clips away parents and derived clips are followed.
+        """
+        with reading(self._engine) as connection:
+            return lineage.trace(connection, clip_id, depth=depth, max_nodes=max_nodes)
+
+    def clip_ids(self, *, campaign: str | None = None, since: dt.datetime | None = None) -> Iterator[int]:
+        """The ids of all clips, oldest first, read in batches: of a campaign, or recorded since a moment."""
+        after: tuple[dt.datetime, int] | None = None
+        while True:
+            with reading(self._engine) as connection:
+                batch = lineage.clip_ids(connection, campaign, since, after)
+            yield from (clip_id for _, clip_id in batch)
+            if not batch:
+                return
+            after = batch[-1]
 
     def nearest_fingerprints(
         self, hashes: NDArray[np.uint8], max_distance: int = 31

@@ -60,6 +60,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """What tells people or platforms that a clip is AI-generated: metadata (`aigc`) or on the picture (`visible`)."""
+
+    kind: Literal["aigc", "visible"]
+    details: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A C2PA manifest store as it was signed: label of the active manifest, signer's name and key id."""
 
@@ -133,6 +141,7 @@ class ClipRecord:
     manifest: Manifest | None = None
     fingerprint: ClipFingerprint | None = None
     audit: Json | None = None
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +161,7 @@ class ClipRow:
     manifest: Manifest | None
     fingerprint: ClipFingerprint | None
     audit: Json | None
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The tables, named after W3C PROV: entities, the activities that made them, the agents behind those.
 
-Entities: prompt, asset, clip, manifest, mark, fingerprint. Activities: generation_run, generation,
+Entities: prompt, asset, clip, manifest, mark, label, fingerprint. Activities: generation_run, generation,
 safety_decision, review_item, audit, verification. Agents: agent. `derivation` joins assets (wasDerivedFrom);
 `event_log`, `log_node` and `log_checkpoint` are the transparency log and stand alone.
 """
@@ -195,6 +195,17 @@ manifest = Table(
     Column("label", Text, nullable=False, unique=True),
     _to("agent", name="signer_id"),
     Column("store", LargeBinary, nullable=False),
+)
+
+label = Table(
+    "label",
+    metadata,
+    _row_id(),
+    Column("clip_id", ForeignKey("clip.clip_id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("details", Json, nullable=False),
+    UniqueConstraint("clip_id", "kind"),
+    _one_of("kind", "aigc", "visible"),
 )
 
 fingerprint = Table(

@@ -1,9 +1,10 @@
 """Marking a video file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from media import ClipWriter, Limits, Probe, open_clip
 from provenance.watermark.carrier import SCHEME
@@ -37,10 +38,12 @@ def mark_file(
     strength: float = DEFAULT_STRENGTH,
     crf: float = DEFAULT_CRF,
     metadata: Mapping[str, str] | None = None,
+    draw: Callable[[Any, float], Any] | None = None,
     limits: Limits | None = None,
 ) -> MarkReport:
     """Writes `src` to `dst` as an H.264 MP4 with the payload in its luma; sound and other streams are
-    carried over.
+    carried over. `draw` changes the planes of the frame at a time in seconds after the first one, before it
+    is marked: a label.
 
     payload: unsigned 64 bit. key: 32 bytes. Frame times stay exact. `dst` appears whole or not at all; what
     was there before is replaced. Raises SameFile, UnmarkableClip (too small, too long, too deep, empty),
@@ -70,7 +73,8 @@ def mark_file(
         )
         with writer:
             for frame in chain([first], frames):
-                y, u, v = frame.planes
+                planes = frame.planes
+                y, u, v = planes if draw is None else draw(planes, float(frame.time - first.time))
                 writer.write((embedder.embed(y, frame.time), u, v), frame.time)
     return MarkReport(
         dst,

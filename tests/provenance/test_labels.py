@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from provenance.errors import LabelError
 from provenance.keys import Keys
-from provenance.labels import LABEL_SECONDS, AigcLabel, VisibleLabel, read_aigc
+from provenance.labels import LABEL_SECONDS, AigcLabel, Extent, Language, VisibleLabel, read_aigc
 from provenance.manifest import Claim
 from provenance.signing import sign_file
 from provenance.trust import TrustAnchors
 
+LANGUAGES: tuple[Language, ...] = ("zh", "en", "both")
+EXTENTS: tuple[Extent, ...] = ("start", "whole")
 LABEL = AigcLabel.produced("Clipproof", "0123456789abcdef", security_code="ab12")
 
 
@@ -133,3 +135,29 @@ def test_a_tiny_picture_is_labelled_as_far_as_it_reaches() -> None:
     after = VisibleLabel(64, 48).draw(planes(64, 48))
     assert after[0].shape == (48, 64)
     assert (after[0] > 200).any()
+
+
+@pytest.mark.parametrize("language", ["zh", "en", "both"])
+def test_each_language_is_drawn_at_the_height_that_the_standard_asks(language: Language) -> None:
+    label = VisibleLabel(640, 512, language=language)
+    lit = np.nonzero(label.draw(planes(640, 512))[0] > 200)
+    assert lit[0].max() - lit[0].min() + 1 >= 0.05 * 512
+    assert label.details()["language"] == language
+    assert float(str(label.details()["glyph_share"])) >= 0.05
+
+
+def test_the_languages_are_as_wide_as_their_texts() -> None:
+    widths = {}
+    for language in LANGUAGES:
+        after = VisibleLabel(1024, 1024, language=language).draw(planes(1024, 1024))
+        widths[language] = int((after[0] != 90).any(axis=0).sum())
+    assert widths["zh"] < widths["en"] < widths["both"]
+
+
+def test_a_label_on_the_start_ends_and_one_on_the_whole_does_not() -> None:
+    before = planes(640, 480)
+    start, whole = (VisibleLabel(640, 480, extent=extent) for extent in EXTENTS)
+    for label in (start, whole):
+        assert not np.array_equal(label.draw_at(before, 1.99)[0], before[0])
+    assert start.draw_at(before, 2.0) is before
+    assert not np.array_equal(whole.draw_at(before, 3600.0)[0], before[0])
