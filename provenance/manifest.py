@@ -13,6 +13,7 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Final, Literal
 
 from provenance.errors import ClaimError
@@ -122,6 +123,14 @@ def manifest_definition(claim: Claim, *, media_type: str) -> str:
     return text
 
 
+def update_definition(title: str) -> str:
+    """The definition of an update manifest: it adds a time stamp and says nothing of its own."""
+    software = {"name": "Clipproof", "version": version("clipproof")}
+    return json.dumps(
+        {"claim_generator_info": [software], "title": display_text(title) or "untitled", "assertions": []}
+    )
+
+
 def clip_id_text(clip_id: int) -> str:
     """A 64-bit clip id as 16 lower-case hex digits. Raises `ClaimError` out of range."""
     if not 0 <= clip_id < 1 << 64:
@@ -173,8 +182,8 @@ def _actions(claim: Claim) -> list[dict[str, object]]:
     first: dict[str, object] = {"when": when}
     if claim.generation is not None:
         generation = claim.generation
-        version = _digest(generation.weights_sha256, "weights digest")[:16]
-        model = {"name": _text(generation.model_id, "model id"), "version": version}
+        weights = _digest(generation.weights_sha256, "weights digest")[:16]
+        model = {"name": _text(generation.model_id, "model id"), "version": weights}
         first |= {"action": "c2pa.created", "softwareAgent": model}
     else:
         first |= {"action": "c2pa.opened", "softwareAgent": clipproof}
@@ -203,10 +212,10 @@ def _content(content: ContentDigests) -> dict[str, object]:
 
 
 def _generation(generation: Generation) -> dict[str, object]:
-    for name, version in generation.libraries.items():
+    for name, release in generation.libraries.items():
         if not _LIBRARY.fullmatch(name):
             raise ClaimError(f"{name!r} is not the name of a library")
-        _text(version, f"version of {name}")
+        _text(release, f"version of {name}")
     if not math.isfinite(generation.guidance_scale):
         raise ClaimError(f"a guidance scale of {generation.guidance_scale}")
     if not (0 <= generation.seed < 1 << 64 and 0 <= generation.steps < 1 << 32):
