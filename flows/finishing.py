@@ -16,7 +16,7 @@ from typing import Any
 
 import detector
 import generator
-from flows.home import Home
+from flows.home import Home, authority_of
 from flows.raw import read_raw
 from media import (
     ClipWriter,
@@ -28,6 +28,7 @@ from media import (
     stream_digest,
     yuv420p_of_rgb,
 )
+from provenance.errors import TimeStampError
 from provenance.fingerprint import ClipFingerprint, Fingerprinter
 from provenance.labels import LABEL_SECONDS, AigcLabel, VisibleLabel
 from provenance.ledger import Asset, ClipRecord, Edge, Generation, Manifest, Mark, Run, clip_id_hex
@@ -137,10 +138,24 @@ def sign(home: Home, run: Run, origin: Origin, folder: Path) -> None:
         software_version=version("clipproof"),
         clip_id=run.clip_id,
         generation=_claimed(origin) if origin.generation is not None else None,
+        training=home.settings.training,
     )
     attempt = folder / "attempt-signed.mp4"
     parents = (Ingredient(origin.parent),) if origin.parent else ()
-    signed = sign_file(marked, attempt, claim, home.identity, home.trust, ingredients=parents)
+    try:
+        signed = sign_file(
+            marked,
+            attempt,
+            claim,
+            home.identity,
+            home.trust,
+            ingredients=parents,
+            authority=authority_of(home.settings),
+        )
+    except TimeStampError:
+        if home.settings.tsa_policy == "require":
+            raise
+        signed = sign_file(marked, attempt, claim, home.identity, home.trust, ingredients=parents)
     checked = verify_clip(attempt, trust=home.trust, keys=home.keys)
     if checked.verdict not in ("trusted", "valid_untrusted") or checked.clip_id != run.clip_id:
         raise SelfCheckFailed(
@@ -182,6 +197,7 @@ def record(home: Home, run: Run, origin: Origin, report: Mapping[str, Any] | Non
             manifest=Manifest(reading.label, reading.signer, store, home.identity.certificate_sha256),
             fingerprint=fingerprint_of(signed),
             audit=report,
+            awaits_time_stamp=home.settings.tsa_url is not None and not reading.has_timestamp,
         )
     )
     return digest

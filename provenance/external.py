@@ -32,7 +32,9 @@ def external_identity(chain_path: Path | str, command: str, *, timeout_s: float 
     try:
         argv = shlex.split(command)
     except ValueError as error:
-        raise IdentityError(f"the signer command does not parse ({error})", hint="Check its quotes.") from None
+        raise IdentityError(
+            f"the signer command does not parse ({error})", hint="Check its quotes."
+        ) from None
     if not argv:
         raise IdentityError("the signer command is empty", hint="Name a program.")
     try:
@@ -52,9 +54,7 @@ def external_identity(chain_path: Path | str, command: str, *, timeout_s: float 
     return Identity.from_chain(chain_pem, sign, source=str(chain_path))
 
 
-def _signing_function(
-    argv: Sequence[str], leaf: "Certificate", timeout_s: float
-) -> Callable[[bytes], bytes]:
+def _signing_function(argv: Sequence[str], leaf: "Certificate", timeout_s: float) -> Callable[[bytes], bytes]:
     def sign(message: bytes) -> bytes:
         return _checked(_run(argv, message, timeout_s), message, leaf, argv[0])
 

@@ -80,7 +80,9 @@ def sign_file(
         manifest_bytes, _ = _sign(src, tmp, definition, media_type, identity, trust, ingredients, authority)
         reading = _read_back(src, tmp, trust)
         if authority is not None and not reading.has_timestamp:
-            raise TimeStampError(f"{src}: the time stamp of {authority.host} does not count in the signed file")
+            raise TimeStampError(
+                f"{src}: the time stamp of {authority.host} does not count in the signed file"
+            )
     return _signed(dst, reading, manifest_bytes)
 
 
@@ -109,7 +111,9 @@ def stamp_file(
         )
         reading = _read_back(src, tmp, trust)
         if not (reading.has_timestamp and replies):
-            raise TimeStampError(f"{src}: the time stamp of {authority.host} does not count in the signed file")
+            raise TimeStampError(
+                f"{src}: the time stamp of {authority.host} does not count in the signed file"
+            )
     return _signed(dst, reading, manifest_bytes), *replies[0]
 
 

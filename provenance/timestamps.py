@@ -54,7 +54,8 @@ class TimeStampAuthority:
             usable = False
         if not usable or parts.username or parts.password:
             raise TimeStampError(
-                "the address of the time-stamp authority is not one of http or https", hint="http(s)://HOST/PATH"
+                "the address of the time-stamp authority is not one of http or https",
+                hint="http(s)://HOST/PATH",
             )
 
     @property
@@ -127,7 +128,7 @@ class TimeStampAuthority:
             verifier = VerifierBuilder(roots=roots, nonce=query.nonce).build()
             verifier.verify(response, query.imprint)
         except (VerificationError, ValueError, IndexError, TypeError) as error:
-            # Not a VerificationError: not DER, or refused by the authority. The words are the library's own, never the authority's.
+            # Not a VerificationError: not DER, or refused. The words are the library's own, not the authority's.
             why = str(error) if isinstance(error, VerificationError) else "not a time-stamp response"
             raise TimeStampError(
                 f"{self.host}: its time stamp does not verify ({why[:120]})",

@@ -64,7 +64,17 @@ class TimeAuthority:
         asked, told = self.folder / f"{name}.tsq", self.folder / f"{name}.tsr"
         asked.write_bytes(query)
         subprocess.run(
-            ["openssl", "ts", "-reply", "-config", "openssl.cnf", "-queryfile", asked, "-out", told],
+            [
+                shutil.which("openssl") or "openssl",
+                "ts",
+                "-reply",
+                "-config",
+                "openssl.cnf",
+                "-queryfile",
+                asked,
+                "-out",
+                told,
+            ],
             cwd=self.folder,
             check=True,
             capture_output=True,

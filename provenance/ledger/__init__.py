@@ -24,6 +24,7 @@ from provenance.ledger.records import (
     ClipRecord,
     ClipRow,
     ClipSummary,
+    Credit,
     Edge,
     FingerprintMatch,
     Generation,
@@ -34,6 +35,7 @@ from provenance.ledger.records import (
     RecordedDecision,
     Review,
     Run,
+    TimeStamp,
     clip_id_hex,
 )
 from provenance.ledger.revisions import current, upgrade
@@ -44,6 +46,7 @@ __all__ = [
     "ClipRecord",
     "ClipRow",
     "ClipSummary",
+    "Credit",
     "Edge",
     "FingerprintMatch",
     "Generation",
@@ -69,6 +72,7 @@ __all__ = [
     "RunFinished",
     "RunKeyTaken",
     "RunUnknown",
+    "TimeStamp",
     "canonical_json",
     "clip_id_hex",
     "connect",

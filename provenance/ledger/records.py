@@ -70,6 +70,29 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Credit:
+    """A person whom a clip's manifest names, and as what: `creator`, `editor`, …"""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeStamp:
+    """Where the time stamp of one clip's signature stands. `token` is the TimeStampResp (DER) over `imprint`."""
+
+    clip_id: int
+    state: Literal["pending", "done", "failed"]
+    attempts: int
+    last_error: str | None
+    imprint: bytes | None
+    token: bytes | None
+    edition_sha256: bytes | None  # the clip again, with its stamp in an update manifest
+    next_try: dt.datetime
+    done: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One request on its way to one clip; the clip id is drawn once and belongs to the key for ever."""
 
@@ -132,6 +155,8 @@ class ClipRecord:
     manifest: Manifest | None = None
     fingerprint: ClipFingerprint | None = None
     audit: Json | None = None
+    credits: tuple[Credit, ...] = ()
+    awaits_time_stamp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
