@@ -32,7 +32,7 @@ from provenance.errors import TimeStampError
 from provenance.fingerprint import ClipFingerprint, Fingerprinter
 from provenance.labels import LABEL_SECONDS, AigcLabel, VisibleLabel
 from provenance.ledger import Asset, ClipRecord, Edge, Generation, Manifest, Mark, Run, clip_id_hex
-from provenance.manifest import Claim, ContentDigests, PromptCommitment
+from provenance.manifest import Claim, ContentDigests, Credit, Edit, ModelCard, PromptCommitment
 from provenance.manifest import Generation as ClaimedGeneration
 from provenance.reading import read_manifest
 from provenance.signing import Ingredient, sign_file
@@ -67,6 +67,10 @@ class Origin:
     decision_id: int | None = None
     policy_version: str | None = None
     parent: Path | None = None  # the user's own file, where it was not
+    components: tuple[Path, ...] = ()  # other files that went into it
+    edits: tuple[Edit, ...] = ()
+    credits: tuple[Credit, ...] = ()
+    linked: tuple[int, ...] = ()  # clips of this home whose marks it carries; it has no mark of its own then
 
 
 def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> None:
@@ -139,9 +143,13 @@ def sign(home: Home, run: Run, origin: Origin, folder: Path) -> None:
         clip_id=run.clip_id,
         generation=_claimed(origin) if origin.generation is not None else None,
         training=home.settings.training,
+        marked=not origin.linked,
+        edits=origin.edits,
+        credits=origin.credits,
     )
     attempt = folder / "attempt-signed.mp4"
-    parents = (Ingredient(origin.parent),) if origin.parent else ()
+    parents: tuple[Ingredient, ...] = (Ingredient(origin.parent),) if origin.parent else ()
+    parents += tuple(Ingredient(path, "componentOf") for path in origin.components)
     try:
         signed = sign_file(
             marked,
@@ -180,10 +188,11 @@ def record(home: Home, run: Run, origin: Origin, report: Mapping[str, Any] | Non
     reading = read_manifest(signed, home.trust)
     store = (folder / MANIFEST).read_bytes()
     ancestors: tuple[Asset, ...] = ()
-    if origin.parent is not None:
-        parent = home.store.put(origin.parent)
-        kind = probe(origin.parent).media_type
-        ancestors = (Asset(parent, origin.parent.stat().st_size, kind, "external"),)
+    edges: tuple[Edge, ...] = ()
+    for path in ((origin.parent,) if origin.parent is not None else ()) + origin.components:
+        used = home.store.put(path)
+        ancestors += (Asset(used, path.stat().st_size, probe(path).media_type, "external"),)
+        edges += (Edge(used, digest, "parent" if path == origin.parent else "component"),)
     home.ledger.record_clip(
         ClipRecord(
             run_key=run.key,
@@ -191,9 +200,12 @@ def record(home: Home, run: Run, origin: Origin, report: Mapping[str, Any] | Non
             source=origin.source,  # type: ignore[arg-type]
             streams=stream_digest(signed),
             ancestors=ancestors,
-            edges=tuple(Edge(ancestor.sha256, digest, "parent") for ancestor in ancestors),
+            edges=edges,
             generation=_generation(origin),
-            marks=(Mark(SCHEME, run.clip_id, json.loads((folder / MARK_DETAILS).read_text())),),
+            marks=()
+            if origin.linked
+            else (Mark(SCHEME, run.clip_id, json.loads((folder / MARK_DETAILS).read_text())),),
+            credits=origin.credits,
             manifest=Manifest(reading.label, reading.signer, store, home.identity.certificate_sha256),
             fingerprint=fingerprint_of(signed),
             audit=report,
@@ -247,7 +259,15 @@ def _claimed(origin: Origin) -> ClaimedGeneration:
         prompt=origin.prompt,
         decision_id=str(origin.decision_id),
         policy_version=str(origin.policy_version),
+        card=_card(params),
     )
+
+
+def _card(params: Mapping[str, Any]) -> ModelCard | None:
+    card = params.get("model_card")
+    if not card:
+        return None
+    return ModelCard(bytes.fromhex(card["sha256"]), card["summary"], params["weights_licence"])
 
 
 def _generation(origin: Origin) -> Generation | None:

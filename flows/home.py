@@ -73,11 +73,7 @@ def identity_of(settings: Settings, keys: Keys) -> Identity:
         assert settings.signing_key is not None
         return Identity.from_pem(settings.signing_chain, settings.signing_key)
     if settings.production:
-        raise DevelopmentRefused(
-            "production was asked for, and there is only a development identity, which nobody else trusts",
-            hint="Set CLIPPROOF_SIGNING_CHAIN, and CLIPPROOF_SIGNING_KEY or CLIPPROOF_SIGNER_COMMAND; "
-            "see docs/signing.md.",
-        )
+        raise _development_refused()
     return keys.identity
 
 
@@ -89,6 +85,23 @@ def warn_of_expiry(identity: Identity, settings: Settings, say: "Callable[[str],
         say(
             f"the signing certificate of {identity.common_name} ends on {identity.not_after:%Y-%m-%d}{lasting}"
         )
+
+
+def check_signer(settings: Settings, say: "Callable[[str], None]") -> None:
+    """Whether signing will work, before anything costly is done. Makes nothing. Raises as `identity_of` does."""
+    with contextlib.suppress(KeysMissing):
+        keys = KeyStore(settings.keys_folder).load()
+        return warn_of_expiry(identity_of(settings, keys), settings, say)
+    if settings.production and settings.signing_chain is None:
+        raise _development_refused()
+
+
+def _development_refused() -> DevelopmentRefused:
+    return DevelopmentRefused(
+        "production was asked for, and there is only a development identity, which nobody else trusts",
+        hint="Set CLIPPROOF_SIGNING_CHAIN, and CLIPPROOF_SIGNING_KEY or CLIPPROOF_SIGNER_COMMAND; "
+        "see docs/signing.md.",
+    )
 
 
 def authority_of(settings: Settings) -> TimeStampAuthority | None:

@@ -21,7 +21,7 @@ class Stamped:
 
 
 def stamp_waiting(home: Home, *, due: bool = True, limit: int = 1000) -> list[Stamped]:
-    """Try to stamp what waits; an authority that does not answer ends the round. Raises `TimeStampError` without one."""
+    """Try to stamp what waits; an authority that does not answer ends the round. `TimeStampError` without one."""
     authority = authority_of(home.settings)
     if authority is None:
         raise TimeStampError("no time-stamp authority is set", hint="Set CLIPPROOF_TSA_URL.")
@@ -51,3 +51,9 @@ def stamp_waiting(home: Home, *, due: bool = True, limit: int = 1000) -> list[St
             if isinstance(error, TimeStampError):
                 break
     return rows
+
+
+def stamp_due(home: Home) -> None:
+    """A few of the stamps that are due, after a clip was made; what fails waits on, and spoils nothing."""
+    if home.settings.tsa_url and home.settings.tsa_policy == "queue":
+        stamp_waiting(home, limit=3)

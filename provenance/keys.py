@@ -9,8 +9,8 @@
     └── retired.json        after `rotate`: former roots and public keys of the log, with the day they were retired
 
 The folder appears whole or not at all, and no key is overwritten by `create` or `restore`; `rotate` changes identity
-and checkpoint key, keeps what verifies the past, and puts the new folder in the place of the old one. The keys of the two authorities are
-forgotten as soon as the leaf is made: a stolen home can sign as itself, but can vouch for nobody else.
+and checkpoint key, keeps what verifies the past, and puts the new folder in the place of the old one. The keys of the
+two authorities are forgotten as soon as the leaf is made: a stolen home can sign as itself, and vouch for nobody else.
 """
 
 import contextlib

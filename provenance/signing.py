@@ -74,7 +74,8 @@ def sign_file(
     media_type = _signable_type(src)
     _require_parent(claim, ingredients)
     _refuse_dropped_manifest(src, trust, ingredients)
-    definition = manifest_definition(claim, media_type=media_type)
+    components = [name for one, name in _labelled(ingredients) if one.relationship == "componentOf"]
+    definition = manifest_definition(claim, media_type=media_type, components=components)
     identity.require_valid()
     with atomic_path(dst) as tmp:
         manifest_bytes, _ = _sign(src, tmp, definition, media_type, identity, trust, ingredients, authority)
@@ -223,8 +224,8 @@ def _sign(
             builder = stack.enter_context(c2pa.Builder.from_json(definition, context=context))
             if update:
                 builder.set_intent(c2pa.C2paBuilderIntent.UPDATE)
-            for ingredient in ingredients:
-                _add_ingredient(builder, ingredient)
+            for ingredient, label in _labelled(ingredients):
+                _add_ingredient(builder, ingredient, label)
             with src.open("rb") as source, tmp.open("w+b") as target:  # the SDK reads back what it wrote
                 store = bytes(builder.sign(signer, media_type, source, target))
             return store, stamps.replies if stamps else []
@@ -243,13 +244,20 @@ def _sign(
         ) from error
 
 
-def _add_ingredient(builder: "c2pa.Builder", ingredient: Ingredient) -> None:
+def _labelled(ingredients: Sequence[Ingredient]) -> list[tuple[Ingredient, str]]:
+    """Each ingredient with the label under which an action of the definition names it."""
+    return [
+        (one, PARENT_LABEL if one.relationship == "parentOf" else f"ingredient-{index}")
+        for index, one in enumerate(ingredients)
+    ]
+
+
+def _add_ingredient(builder: "c2pa.Builder", ingredient: Ingredient, label: str) -> None:
     definition = {
         "title": display_text(ingredient.title or ingredient.path.name) or "untitled",
         "relationship": ingredient.relationship,
+        "label": label,
     }
-    if ingredient.relationship == "parentOf":
-        definition["label"] = PARENT_LABEL
     try:
         media_type = sniff(ingredient.path).media_type
         with ingredient.path.open("rb") as file:

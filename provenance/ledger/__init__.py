@@ -24,7 +24,6 @@ from provenance.ledger.records import (
     ClipRecord,
     ClipRow,
     ClipSummary,
-    Credit,
     Edge,
     FingerprintMatch,
     Generation,
@@ -39,6 +38,7 @@ from provenance.ledger.records import (
     clip_id_hex,
 )
 from provenance.ledger.revisions import current, upgrade
+from provenance.manifest import Credit
 
 __all__ = [
     "Asset",

@@ -17,7 +17,6 @@ from provenance.ledger.records import (
     ClipRecord,
     ClipRow,
     ClipSummary,
-    Credit,
     Edge,
     Generation,
     Json,
@@ -38,6 +37,7 @@ from provenance.ledger.schema import (
     manifest,
     mark,
 )
+from provenance.manifest import Credit
 from provenance.pdq import SIDE
 
 _VIDEO_PACKETS = "video/0/packets"

@@ -16,7 +16,6 @@ from provenance.ledger.records import (
     ClipRecord,
     ClipRow,
     ClipSummary,
-    Credit,
     FingerprintMatch,
     Json,
     LogCheck,
@@ -29,6 +28,7 @@ from provenance.ledger.records import (
 )
 from provenance.ledger.revisions import check_revision, current, known_revisions, upgrade
 from provenance.ledger.schema import asset, clip, mark, verification
+from provenance.manifest import Credit
 
 
 def connect(url: str, *, create: bool = False, wait_s: float = 30.0) -> "Ledger":

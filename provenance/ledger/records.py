@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from media.digest import StreamDigest
 from provenance.fingerprint import ClipFingerprint
+from provenance.manifest import Credit
 
 RunStatus = Literal["pending", "running", "done", "refused", "failed"]
 ReviewStatus = Literal["pending", "approved", "rejected"]
@@ -67,14 +68,6 @@ class Manifest:
     signer: str
     store: bytes
     signer_key_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Credit:
-    """A person whom a clip's manifest names, and as what: `creator`, `editor`, …"""
-
-    name: str
-    role: str
 
 
 @dataclass(frozen=True, slots=True)

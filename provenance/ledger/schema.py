@@ -1,7 +1,8 @@
 """The tables, named after W3C PROV: entities, the activities that made them, the agents behind those.
 
 Entities: prompt, asset, clip, manifest, mark, fingerprint. Activities: generation_run, generation,
-safety_decision, review_item, audit, verification. Agents: agent, and `credit`, who is named in a clip. `derivation` joins assets (wasDerivedFrom);
+safety_decision, review_item, audit, verification. Agents: agent, and
+`credit`, who is named in a clip. `derivation` joins assets (wasDerivedFrom);
 `event_log` is the transparency log and stands alone.
 """
 

@@ -1,8 +1,9 @@
 """Signatures that wait for a time stamp: queued with the clip, tried with back-off, ended by a stamped edition."""
 
 import datetime as dt
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from provenance.ledger import log
 from provenance.ledger.entities import asset_id, now
@@ -99,10 +100,14 @@ def finish(connection: Connection, clip_id: int, imprint: bytes, token: bytes, e
     )
 
 
-def _of_row(row: object, edition: bytes | None) -> TimeStamp:
-    names = ("clip_id", "state", "attempts", "last_error", "imprint", "token")
+def _of_row(row: Row[Any], edition: bytes | None) -> TimeStamp:
     return TimeStamp(
-        *(getattr(row, name) for name in names),
+        clip_id=row.clip_id,
+        state=row.state,
+        attempts=row.attempts,
+        last_error=row.last_error,
+        imprint=row.imprint,
+        token=row.token,
         edition_sha256=edition,
         next_try=row.next_try,
         done=row.done,
