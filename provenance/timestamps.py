@@ -92,7 +92,8 @@ class TimeStampAuthority:
             response = connection.getresponse()
             reply = response.read(_MAX_REPLY_BYTES + 1)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            why = f"no answer within {self.timeout_s:g} s" if late.is_set() else type(error).__name__
+            slow = late.is_set() or isinstance(error, TimeoutError)
+            why = f"no answer within {self.timeout_s:g} s" if slow else type(error).__name__
             raise TimeStampError(
                 f"{self.host}: the time-stamp authority cannot be reached ({why})",
                 hint="Try again later, or set CLIPPROOF_TSA_POLICY=queue.",

@@ -24,7 +24,7 @@ class Training(StrEnum):
     """What the manifest says of AI training and data mining."""
 
     allowed = "allowed"
-    notAllowed = "notAllowed"
+    not_allowed = "notAllowed"
 
 
 def _credited(text: str) -> tuple[str, str]:
