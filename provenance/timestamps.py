@@ -86,6 +86,7 @@ class TimeStampAuthority:
         deadline = threading.Timer(self.timeout_s, end)
         deadline.daemon = True
         deadline.start()
+        response: http.client.HTTPResponse | None = None
         try:
             path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
             connection.request("POST", path, query_der, {"Content-Type": "application/timestamp-query"})
@@ -101,6 +102,8 @@ class TimeStampAuthority:
         finally:
             deadline.cancel()
             connection.close()
+            if response is not None:
+                response.close()
         if late.is_set():
             raise TimeStampError(
                 f"{self.host}: no whole time stamp within {self.timeout_s:g} s", hint="Try again later."

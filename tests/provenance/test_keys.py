@@ -33,6 +33,9 @@ from provenance.errors import (
 )
 from provenance.identity import Identity
 from provenance.keys import CHECKPOINT_KEY, IDENTITY_KEY, MARK_KEY, Keys, KeyStore
+from provenance.manifest import Claim
+from provenance.reading import read_manifest
+from provenance.signing import sign_file
 
 PRIVATE = (IDENTITY_KEY, MARK_KEY, CHECKPOINT_KEY)
 

@@ -81,9 +81,7 @@ def drip(handler: BaseHTTPRequestHandler, _query: bytes) -> None:
         time.sleep(0.1)
 
 
-def test_an_honest_answer_is_taken(
-    anchors: TrustAnchors, authority: TimeAuthority
-) -> None:
+def test_an_honest_answer_is_taken(anchors: TrustAnchors, authority: TimeAuthority) -> None:
     assert TimeStampAuthority(authority.url, with_time(anchors, authority)).stamp(query())
 
 
@@ -163,11 +161,16 @@ def test_an_authority_outside_the_anchors_or_for_another_purpose_is_not_believed
 ) -> None:
     with pytest.raises(TimeStampError, match="does not verify"):
         TimeStampAuthority(authority.url, anchors).stamp(query())
-    with serving(make_authority(tmp_path)) as stranger, pytest.raises(TimeStampError, match="does not verify"):
+    with (
+        serving(make_authority(tmp_path)) as stranger,
+        pytest.raises(TimeStampError, match="does not verify"),
+    ):
         TimeStampAuthority(stranger.url, with_time(anchors, authority)).stamp(query())
 
 
-@pytest.mark.parametrize("url", ["ftp://time/", "file:///etc/passwd", "time.example", "http://me:pin@time/", "http://"])
+@pytest.mark.parametrize(
+    "url", ["ftp://time/", "file:///etc/passwd", "time.example", "http://me:pin@time/", "http://"]
+)
 def test_an_address_that_is_none_is_refused(url: str, anchors: TrustAnchors) -> None:
     with pytest.raises(TimeStampError) as caught:
         TimeStampAuthority(url, anchors)
