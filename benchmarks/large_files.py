@@ -2,7 +2,7 @@
 
     python benchmarks/large_files.py [--megabytes 500] [--json FILE]
 
-Shows: one clip whose media data were padded to the size asked for, signed and read back in a process of its own. Does not
+Shows: one clip whose media data were padded to the size asked for, signed and read back. Does not
 show: decoding, marking, other containers, or a disk that nobody else uses (wall times are of the disk's mood).
 """
 
@@ -13,6 +13,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,10 +28,10 @@ from provenance.signing import Ingredient, sign_file
 
 def large_clip(path: Path, megabytes: int) -> None:
     """A short H.264 clip whose last box, the media data, is grown to the size; what plays is not changed."""
-    with ClipWriter(path, width=320, height=256, frame_rate=24, crf=30) as writer:
+    with ClipWriter(path, width=320, height=256, frame_rate=Fraction(24), crf=30) as writer:
         chroma = np.full((128, 160), 128, np.uint8)
         for index in range(24):
-            writer.write((np.full((256, 320), 8 * index, np.uint8), chroma, chroma), index / 24)
+            writer.write((np.full((256, 320), 8 * index, np.uint8), chroma, chroma), Fraction(index, 24))
     content = path.read_bytes()
     at = content.rindex(b"mdat") - 4
     assert int.from_bytes(content[at : at + 4], "big") == len(content) - at, "the media data come last"
@@ -66,25 +67,24 @@ def main() -> None:
         folder = Path(name)
         keys = KeyStore(folder / "keys").create()
         rows = []
-        for megabytes in (1, options.megabytes):  # the first loads code and grows the peak by it
-            clip, signed = folder / "clip.mp4", folder / "signed.mp4"
+        clip, signed = folder / "clip.mp4", folder / "signed.mp4"
+        claim = Claim(
+            title="large",
+            origin="camera",
+            created=datetime.datetime.now(datetime.UTC),
+            duration_s=1.0,
+            content=ContentDigests(bytes(32)),
+            software_version=version("clipproof"),
+        )
+
+        def sign() -> None:
+            sign_file(clip, signed, claim, keys.identity, keys.anchors, ingredients=[Ingredient(clip)])
+
+        def verify() -> None:
+            assert read_manifest(signed, keys.anchors).state == "trusted"
+
+        for megabytes in (1, options.megabytes):  # the first loads code, and grows the peak by it
             large_clip(clip, megabytes)
-            claim = Claim(
-                title="large",
-                origin="camera",
-                created=datetime.datetime.now(datetime.UTC),
-                duration_s=1.0,
-                content=ContentDigests(bytes(32)),
-                software_version=version("clipproof"),
-            )
-
-            def sign() -> None:
-                parent = [Ingredient(clip)]
-                sign_file(clip, signed, claim, keys.identity, keys.anchors, ingredients=parent)
-
-            def verify() -> None:
-                assert read_manifest(signed, keys.anchors).state == "trusted"
-
             for step, work in (("sign", sign), ("verify", verify)):
                 rows.append({"step": step, "megabytes": megabytes, **measured(work)})
     print(f"{'step':<8}{'MB':>6}{'wall s':>9}{'CPU s':>9}{'growth MB':>11}")

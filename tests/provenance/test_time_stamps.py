@@ -1,5 +1,6 @@
 """RFC 3161: a stamped clip outlives its certificate, and an authority that fails or lies stamps nothing."""
 
+import contextlib
 import datetime
 import socket
 import time
@@ -179,7 +180,5 @@ def test_an_address_that_is_none_is_refused(url: str, anchors: TrustAnchors) -> 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader_of_requests(der: bytes) -> None:
-    try:
+    with contextlib.suppress(TimeStampError):
         parse_query(der)
-    except TimeStampError:
-        pass
