@@ -1,6 +1,6 @@
 """The public Python API; the command line is the same functions with words around them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,11 @@ def produce(
     the local server, which is started if need be.
     """
     from flows import runtime
+    from flows.home import check_signer
     from flows.production import Job
 
     settings = settings or load_settings()
+    check_signer(settings, say)
     runtime.use(settings, say=say)
     from flows.produce import run_produce  # after `use`: Prefect reads its environment on import
 
@@ -82,16 +84,32 @@ def mark(
     dst: Path | str,
     *,
     source: str = "unknown",
+    ingredients: Sequence[Path | str] = (),
+    actions: Sequence[str] = (),
+    credits: Sequence[tuple[str, str]] = (),
     settings: Settings | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> "Marked":
-    """Mark, sign and record your own clip; `source` is `ai`, `camera`, `composite` or `unknown`."""
+    """Mark, sign and record your own clip; `source` is `ai`, `camera`, `composite` or `unknown`.
+
+    `ingredients` are other files that went into it, `actions` what was done (`ACTION` or `ACTION=DESCRIPTION`),
+    `credits` names with their roles. What is signed cannot be taken back, names included.
+    """
     from flows.home import open_home
-    from flows.marking import mark_clip
+    from flows.marking import History, mark_clip
+    from flows.stamping import stamp_due
+    from provenance.manifest import Credit, Edit
 
     settings = settings or load_settings()
+    history = History(
+        ingredients=tuple(map(Path, ingredients)),
+        edits=tuple(map(Edit.parse, actions)),
+        credits=tuple(Credit(name, role) for name, role in credits),
+    )
     with open_home(settings, say=say) as home:
-        return mark_clip(home, Path(src), Path(dst), source=source)
+        marked = mark_clip(home, Path(src), Path(dst), source=source, history=history)
+        stamp_due(home)
+        return marked
 
 
 def _audit_as_json(path: Path) -> dict[str, Any]:

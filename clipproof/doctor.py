@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from flows import runtime
+from flows.home import identity_of
 from flows.settings import Settings
 from media import Store
 from provenance.errors import ProvenanceError
@@ -20,7 +21,6 @@ _PINNED = {
     "fastapi": ("0.151", "Prefect's server does not start"),
     "sqlalchemy": ("2.1", "schedules never fire"),
 }
-_EXPIRY_WARNING = dt.timedelta(days=30)
 _LEAST_FREE_BYTES = 1 << 30
 _STALE_WORK_S = 7 * 86_400.0
 
@@ -113,12 +113,13 @@ def _keys(settings: Settings, repair: bool) -> list[Check]:
     if not store.exists():
         return [Check("keys", "note", "none yet; `clipproof keys init` makes them")]
     try:
-        told = store.describe()
+        signer = identity_of(settings, store.load())
     except ProvenanceError as error:
         return [Check("keys", "bad", f"{error}. {error.hint}")]
-    left = told.not_after - dt.datetime.now(dt.UTC)
-    what = f"{told.kind} identity of {told.organization}, valid until {told.not_after:%Y-%m-%d}"
-    return [Check("keys", "note" if left < _EXPIRY_WARNING else "ok", what)]
+    left = signer.not_after - dt.datetime.now(dt.UTC)
+    soon = left < dt.timedelta(days=settings.expiry_warning_days)
+    what = f"{signer.kind} identity of {signer.organization}, valid until {signer.not_after:%Y-%m-%d}"
+    return [Check("keys", "bad" if left < dt.timedelta() else "note" if soon else "ok", what)]
 
 
 def _ledger_and_store(settings: Settings, repair: bool) -> list[Check]:

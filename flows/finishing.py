@@ -16,7 +16,7 @@ from typing import Any
 
 import detector
 import generator
-from flows.home import Home
+from flows.home import Home, authority_of
 from flows.raw import read_raw
 from media import (
     ClipWriter,
@@ -28,11 +28,11 @@ from media import (
     stream_digest,
     yuv420p_of_rgb,
 )
-from provenance.errors import LabelError
+from provenance.errors import LabelError, TimeStampError
 from provenance.fingerprint import ClipFingerprint, Fingerprinter
 from provenance.labels import AigcLabel, VisibleLabel, read_aigc
 from provenance.ledger import Asset, ClipRecord, Edge, Generation, Label, Manifest, Mark, Run, clip_id_hex
-from provenance.manifest import Claim, ContentDigests, PromptCommitment
+from provenance.manifest import Claim, ContentDigests, Credit, Edit, ModelCard, PromptCommitment
 from provenance.manifest import Generation as ClaimedGeneration
 from provenance.reading import read_manifest
 from provenance.signing import Ingredient, sign_file
@@ -67,6 +67,10 @@ class Origin:
     decision_id: int | None = None
     policy_version: str | None = None
     parent: Path | None = None  # the user's own file, where it was not
+    components: tuple[Path, ...] = ()  # other files that went into it
+    edits: tuple[Edit, ...] = ()
+    credits: tuple[Credit, ...] = ()
+    linked: tuple[int, ...] = ()  # clips of this home whose marks it carries; it has no mark of its own then
 
 
 def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> None:
@@ -155,10 +159,28 @@ def sign(home: Home, run: Run, origin: Origin, folder: Path) -> None:
         software_version=version("clipproof"),
         clip_id=run.clip_id,
         generation=_claimed(origin) if origin.generation is not None else None,
+        training=home.settings.training,
+        marked=not origin.linked,
+        edits=origin.edits,
+        credits=origin.credits,
     )
     attempt = folder / "attempt-signed.mp4"
-    parents = (Ingredient(origin.parent),) if origin.parent else ()
-    signed = sign_file(marked, attempt, claim, home.identity, home.trust, ingredients=parents)
+    parents: tuple[Ingredient, ...] = (Ingredient(origin.parent),) if origin.parent else ()
+    parents += tuple(Ingredient(path, "componentOf") for path in origin.components)
+    try:
+        signed = sign_file(
+            marked,
+            attempt,
+            claim,
+            home.identity,
+            home.trust,
+            ingredients=parents,
+            authority=authority_of(home.settings),
+        )
+    except TimeStampError:
+        if home.settings.tsa_policy == "require":
+            raise
+        signed = sign_file(marked, attempt, claim, home.identity, home.trust, ingredients=parents)
     checked = verify_clip(attempt, trust=home.trust, keys=home.keys)
     if checked.verdict not in ("trusted", "valid_untrusted") or checked.clip_id != run.clip_id:
         raise SelfCheckFailed(
@@ -183,10 +205,11 @@ def record(home: Home, run: Run, origin: Origin, report: Mapping[str, Any] | Non
     reading = read_manifest(signed, home.trust)
     store = (folder / MANIFEST).read_bytes()
     ancestors: tuple[Asset, ...] = ()
-    if origin.parent is not None:
-        parent = home.store.put(origin.parent)
-        kind = probe(origin.parent).media_type
-        ancestors = (Asset(parent, origin.parent.stat().st_size, kind, "external"),)
+    edges: tuple[Edge, ...] = ()
+    for path in ((origin.parent,) if origin.parent is not None else ()) + origin.components:
+        used = home.store.put(path)
+        ancestors += (Asset(used, path.stat().st_size, probe(path).media_type, "external"),)
+        edges += (Edge(used, digest, "parent" if path == origin.parent else "component"),)
     made = json.loads((folder / MARK_DETAILS).read_text())
     home.ledger.record_clip(
         ClipRecord(
@@ -195,13 +218,15 @@ def record(home: Home, run: Run, origin: Origin, report: Mapping[str, Any] | Non
             source=origin.source,  # type: ignore[arg-type]
             streams=stream_digest(signed),
             ancestors=ancestors,
-            edges=tuple(Edge(ancestor.sha256, digest, "parent") for ancestor in ancestors),
+            edges=edges,
             generation=_generation(origin),
-            marks=(Mark(SCHEME, run.clip_id, made["mark"]),),
+            marks=() if origin.linked else (Mark(SCHEME, run.clip_id, made["mark"]),),
+            credits=origin.credits,
             manifest=Manifest(reading.label, reading.signer, store, home.identity.certificate_sha256),
             fingerprint=fingerprint_of(signed),
             audit=report,
             labels=_labels(signed, made["visible_label"]),
+            awaits_time_stamp=home.settings.tsa_url is not None and not reading.has_timestamp,
         )
     )
     return digest
@@ -251,6 +276,7 @@ def _claimed(origin: Origin) -> ClaimedGeneration:
         prompt=origin.prompt,
         decision_id=str(origin.decision_id),
         policy_version=str(origin.policy_version),
+        card=_card(params),
     )
 
 
@@ -262,6 +288,13 @@ def _labels(signed: Path, visible: Mapping[str, Any] | None) -> tuple[Label, ...
         metadata = None
     implicit = () if metadata is None else (Label("aigc", asdict(metadata)),)
     return implicit if visible is None else (*implicit, Label("visible", visible))
+
+
+def _card(params: Mapping[str, Any]) -> ModelCard | None:
+    card = params.get("model_card")
+    if not card:
+        return None
+    return ModelCard(bytes.fromhex(card["sha256"]), card["summary"], params["weights_licence"])
 
 
 def _generation(origin: Origin) -> Generation | None:

@@ -1,6 +1,8 @@
 """Somebody's own clip, made provable: marked, signed with the original as its parent, recorded."""
 
 import hashlib
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +10,10 @@ from flows import finishing
 from flows.home import Home
 from flows.work import exclusive
 from media import file_digest, open_clip, probe, require_writable
-from provenance.ledger import Run, canonical_json, clip_id_hex
+from provenance.agreement import agreement
+from provenance.fingerprint import Fingerprinter
+from provenance.ledger import ClipRow, Run, canonical_json, clip_id_hex
+from provenance.manifest import Credit, Edit
 from provenance.reading import read_manifest
 from provenance.watermark import Detector, mark_file
 from provenance.watermark.detect import READ_RATE
@@ -16,7 +21,7 @@ from provenance.watermark.errors import SameFile, WatermarkError
 
 
 class AlreadyMarked(WatermarkError):
-    """The clip carries a mark of this home already."""
+    """The clip carries a mark that does not lead to a recorded clip with these pictures."""
 
 
 class BrokenPast(WatermarkError):
@@ -35,29 +40,56 @@ class Marked:
     notes: tuple[str, ...] = ()
 
 
-def mark_clip(home: Home, src: Path, dst: Path, *, source: str) -> Marked:
-    """Mark, sign and record `src` as `dst`; the same file with the same source gives the same clip again.
+@dataclass(frozen=True, slots=True)
+class History:
+    """What its owner says was done: other files in the clip, edits, and who is credited."""
 
-    Sound, other streams, length and frame times are kept. Raises `BrokenPast`, `AlreadyMarked`, `SameFile`, the
-    watermark's `UnmarkableClip`s, `media.MediaError`, and the signing errors. Nothing is half-written.
+    ingredients: tuple[Path, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    credits: tuple[Credit, ...] = ()
+
+    def request(self) -> dict[str, object]:
+        """Its part of the run's request; empty where nothing is said, so that older keys hold."""
+        said: dict[str, object] = {
+            "ingredients": [file_digest(path).hex() for path in self.ingredients],
+            "edits": [[one.action, one.description] for one in self.edits],
+            # By digest: the request stays when a person asks to be forgotten.
+            "credits": [
+                hashlib.sha256(canonical_json([one.name, one.role]).encode()).hexdigest()
+                for one in self.credits
+            ],
+        }
+        return {name: value for name, value in said.items() if value}
+
+
+def mark_clip(home: Home, src: Path, dst: Path, *, source: str, history: History | None = None) -> Marked:
+    """Mark, sign and record `src` as `dst`; the same file with the same words gives the same clip again.
+
+    Sound, other streams, length and frame times are kept. A source that carries marks of this home is an edit of those
+    clips: it keeps their marks, gets none of its own, and their recorded files become its ingredients. Raises
+    `BrokenPast`, `AlreadyMarked`, `SameFile`, the watermark's `UnmarkableClip`s, `media.MediaError`, and the signing
+    errors. Nothing is half-written.
     """
+    history = history or History()
     if src.resolve() == dst.resolve() or (src.exists() and dst.exists() and dst.samefile(src)):
         raise SameFile(f"{src}: source and destination are the same file", hint="Write to another file.")
     digest = file_digest(src)
     require_writable(dst)
-    past = read_manifest(src, home.trust)
-    if past.state in ("malformed", "invalid"):
-        raise BrokenPast(
-            f"{src}: its C2PA manifest does not hold ({past.state})",
-            hint="Run `clipproof verify` on it; mark the original instead.",
-        )
-    key = hashlib.sha256(canonical_json({"marked": digest.hex(), "source": source}).encode()).hexdigest()[:32]
+    for path in (src, *history.ingredients):
+        past = read_manifest(path, home.trust)
+        if past.state in ("malformed", "invalid"):
+            raise BrokenPast(
+                f"{path}: its C2PA manifest does not hold ({past.state})",
+                hint="Run `clipproof verify` on it; use the original instead.",
+            )
+    request = {"marked": digest.hex(), "source": source, **history.request()}
+    key = hashlib.sha256(canonical_json(request).encode()).hexdigest()[:32]
     with exclusive(home, key) as folder:
-        run = home.ledger.reserve_run(key, {"marked": digest.hex(), "source": source})
+        run = home.ledger.reserve_run(key, request)
         notes: tuple[str, ...] = ()
         try:
             if run.status != "done":
-                notes = _make(home, run, src, source, folder)
+                notes = _make(home, run, src, source, history, folder)
         except BaseException:
             if not (folder / finishing.MARKED).exists():
                 finishing.forget_work(folder)  # nothing in it is worth going on from
@@ -70,16 +102,73 @@ def mark_clip(home: Home, src: Path, dst: Path, *, source: str) -> Marked:
     return Marked(clip_id_hex(run.clip_id), str(dst), source, signer, row.asset.sha256.hex(), notes)
 
 
-def _make(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[str, ...]:
+def _make(home: Home, run: Run, src: Path, source: str, history: History, folder: Path) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
+    linked = _linked(home, src)
     if not (folder / finishing.MARKED).exists():
-        _refuse_marked(home, src)
         home.ledger.set_run_status(run.key, "running")
-        notes = _mark(home, run, src, source, folder)
-    origin = finishing.Origin(source=source, title=src.name, parent=src)
+        notes = _link(src, linked, folder) if linked else _mark(home, run, src, source, folder)
+    stored = [home.store.path(row.asset.sha256) for row in linked]
+    is_signed = read_manifest(src, home.trust).state != "absent"
+    parent, *others = [src] if is_signed or not stored else stored
+    origin = finishing.Origin(
+        source=source,
+        title=src.name,
+        parent=parent,
+        components=(*others, *history.ingredients),
+        edits=history.edits,
+        credits=history.credits,
+        linked=tuple(row.clip_id for row in linked),
+    )
     finishing.sign(home, run, origin, folder)
     finishing.record(home, run, origin, None, folder)
     return notes
+
+
+def _link(src: Path, linked: Sequence[ClipRow], folder: Path) -> tuple[str, ...]:
+    """An edit of our own clips goes on as it is: a second mark would disturb the first."""
+    if probe(src).media_type not in ("video/mp4", "video/quicktime"):
+        raise AlreadyMarked(
+            f"{src}: an edit of a marked clip is signed as it is, and only as MP4 or MOV",
+            hint="Remux it to MP4 first.",
+        )
+    attempt = folder / "attempt.mp4"
+    shutil.copyfile(src, attempt)
+    finishing.keep_marked(folder, attempt, {})
+    names = ", ".join(clip_id_hex(row.clip_id) for row in linked)
+    return (f"carries the watermark of clip {names}: signed as an edit of it, without a second watermark",)
+
+
+def _linked(home: Home, src: Path) -> tuple[ClipRow, ...]:
+    """The recorded clips whose marks the source carries; none where it is unmarked. Raises `AlreadyMarked`."""
+    reader, fingerprinter = Detector(home.keys.mark_key), Fingerprinter()
+    with open_clip(src, pixel_format="gray", rate=READ_RATE, short_side=1080) as clip:
+        for frame in clip:
+            reader.update(frame.planes[0], frame.time)
+            fingerprinter.update(frame.planes[0], float(frame.time))
+    found = reader.finish()
+    if found.state == "not_found":
+        return ()
+    hint = "Run `clipproof verify` on it; mark the original instead."
+    payloads = dict.fromkeys(
+        p for p in (found.payload, *(s.payload for s in found.segments)) if p is not None
+    )
+    if not payloads:
+        raise AlreadyMarked(f"{src}: carries a watermark that cannot be read", hint=hint)
+    shown, rows = fingerprinter.finish(), []
+    for payload in payloads:
+        row, name = home.ledger.find_mark(found.scheme, payload), clip_id_hex(payload)
+        if row is None or not home.store.has(row.asset.sha256):
+            raise AlreadyMarked(
+                f"{src}: carries the watermark of clip {name}, which this home has no record of", hint=hint
+            )
+        if row.fingerprint is None or agreement(shown, row.fingerprint).state != "agree":
+            raise AlreadyMarked(
+                f"{src}: carries the watermark of clip {name}, yet its pictures are not those of that clip",
+                hint="The watermark may have been transplanted. " + hint,
+            )
+        rows.append(row)
+    return tuple(rows)
 
 
 def _mark(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[str, ...]:
@@ -104,17 +193,3 @@ def _mark(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[s
                 f"MP4 cannot hold the stream {name}: it was left out" for name in report.dropped_streams
             )
     raise finishing.lost_mark(run)
-
-
-def _refuse_marked(home: Home, src: Path) -> None:
-    reader = Detector(home.keys.mark_key)
-    with open_clip(src, pixel_format="gray", rate=READ_RATE, short_side=1080) as clip:
-        for frame in clip:
-            reader.update(frame.planes[0], frame.time)
-    found = reader.finish()
-    if found.state != "not_found":
-        which = "" if found.payload is None else f" of clip {clip_id_hex(found.payload)}"
-        raise AlreadyMarked(
-            f"{src}: carries a watermark{which} already; two marks would disturb each other",
-            hint="Run `clipproof verify` on it; mark the original instead.",
-        )

@@ -11,6 +11,7 @@ from flows.home import Home, open_home
 from flows.production import Cleared, Job, Outcome
 from flows.raw import read_raw
 from flows.settings import Settings, load_settings
+from flows.stamping import stamp_due
 from flows.tasks import step
 from flows.work import Progress, exclusive
 from media import require_writable
@@ -60,6 +61,7 @@ def _produce(settings: Settings, job: Job, out: Path | None, progress: Progress)
         target = _target(out, f"clip-{clip_id_hex(run.clip_id)}.mp4")
         finishing.publish(home, row.asset.sha256, target)
         finishing.forget_work(folder)
+        stamp_due(home)
         return Outcome(
             "done",
             run.key,

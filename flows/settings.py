@@ -30,6 +30,20 @@ class Settings(BaseSettings):
         default=None, description="PEM chain of a production identity, leaf first."
     )
     signing_key: Path | None = Field(default=None, description="PEM private key of that identity.")
+    signer_command: str | None = Field(
+        default=None, description="Program that signs stdin for the production chain, instead of a key file."
+    )
+    production: bool = Field(default=False, description="Refuse to sign as a development identity.")
+    expiry_warning_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        default=30, description="Warn when a certificate of the signing chain ends within so many days."
+    )
+    tsa_url: str | None = Field(default=None, description="RFC 3161 time-stamp authority.")
+    tsa_policy: Literal["require", "queue"] = Field(
+        default="require", description="While the authority is down: fail, or sign now and stamp later."
+    )
+    training: Literal["allowed", "notAllowed"] = Field(
+        default="notAllowed", description="What the manifest says of AI training and data mining."
+    )
     keep_refused_prompts: bool = Field(
         default=False, description="Keep the text of refused prompts, not just its hash."
     )

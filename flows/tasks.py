@@ -5,6 +5,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from provenance.errors import TimeStampError
 from provenance.ledger import LedgerLocked, LedgerUnreachable
 
 
@@ -27,4 +28,6 @@ def step(name: str, *retry_delays_s: float) -> Any:
 def _passes_by_itself(_task: Any, _run: Any, state: Any) -> bool:
     """A busy database or network; never a refusal, a bad input or a bug."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, LedgerLocked | LedgerUnreachable | TimeoutError | ConnectionError)
+    return isinstance(
+        error, LedgerLocked | LedgerUnreachable | TimeStampError | TimeoutError | ConnectionError
+    )

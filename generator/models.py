@@ -18,6 +18,9 @@ _OWN_CLASS = "SpacetimePipeline"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
+_MAX_CARD_BYTES = 1 << 20
+
+
 @dataclass(frozen=True)
 class FoundModel:
     """A model on disk. ``weights_digest``: SHA-256 over names and digests of all its safetensors files."""
@@ -219,12 +222,34 @@ def _download(model: str) -> Path:
         ) from error
 
 
+def model_card(folder: Path) -> dict[str, str] | None:
+    """The model's card: SHA-256 of the whole, and its first sentences on training data; None where there is none."""
+    path = _card_path(folder)
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        card = file.read(_MAX_CARD_BYTES + 1)
+    if len(card) > _MAX_CARD_BYTES:
+        return None
+    text = card.decode(errors="replace")
+    section = re.search(
+        r"^#+[^\n]*\btrain[^\n]*\n+(.+?)(?=\n\s*\n|\n#|\Z)", text, re.MULTILINE | re.IGNORECASE | re.S
+    )
+    summary = " ".join(section[1].split()) if section else ""
+    return {"sha256": hashlib.sha256(card).hexdigest(), "summary": summary[:280]}
+
+
+def _card_path(folder: Path) -> Path | None:
+    paths = (folder / name for name in ("MODEL_CARD.md", "README.md"))
+    return next((path for path in paths if path.is_file()), None)
+
+
 def _licence(folder: Path) -> str:
     """``license:`` from the front matter of the model's card, else ``"unknown"``."""
-    for name in ("MODEL_CARD.md", "README.md"):
-        if (folder / name).is_file():
-            text = (folder / name).read_text(encoding="utf-8", errors="replace")[:4_000]
-            match = re.search(r"^license:[ \t]*[\"']?([\w.+-]+)", text, re.MULTILINE | re.IGNORECASE)
-            if match:
-                return match[1]
+    path = _card_path(folder)
+    if path is not None:
+        text = path.read_text(encoding="utf-8", errors="replace")[:4_000]
+        match = re.search(r"^license:[ \t]*[\"']?([\w.+-]+)", text, re.MULTILINE | re.IGNORECASE)
+        if match:
+            return match[1]
     return "unknown"

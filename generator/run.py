@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from .errors import GeneratorError
-from .models import FoundModel, choose_device, choose_dtype, find_model, load_pipeline
+from .models import FoundModel, choose_device, choose_dtype, find_model, load_pipeline, model_card
 from .request import Generated, GenerationRequest
 from .sizes import adjustment, fit_frames, fit_side, size_rule
 
@@ -62,6 +62,7 @@ def generate(
         "pipeline": found.pipeline_class,
         "weights_digest": found.weights_digest,
         "weights_licence": found.weights_licence,
+        "model_card": model_card(found.folder),
         "request_digest": request.digest(),
         "seed": request.seed,
         "steps": arguments.get("num_inference_steps"),

@@ -7,11 +7,14 @@ ProvenanceError
 │   ├── KeysUnsafe             a private key can be read by others
 │   └── KeysDamaged            a file of it is missing or does not parse
 ├── IdentityError          a certificate chain and key that cannot sign C2PA claims
-│   └── CertificateExpired     its certificate is not valid now
+│   ├── CertificateExpired     its certificate is not valid now
+│   ├── SignerFailed           the command that holds the key did not sign, or with another key
+│   └── DevelopmentRefused     only a development identity is there, and production was asked for
 ├── TrustError             trust anchors that are not certificates of an authority
 ├── ClaimError             a claim that must not be signed as it stands
 ├── SigningError           a file could not be signed; nothing was published
-│   └── AlreadySigned          signing it would drop the manifest that it carries
+│   ├── AlreadySigned          signing it would drop the manifest that it carries
+│   └── TimeStampError         the time-stamp authority gave no good stamp; it may later
 ├── BmffError              an ISO BMFF file that is not walked to its end: a bomb, or past the limits
 ├── LawError               the texts of the duties that ship with the program are damaged
 ├── LabelError             an AIGC label that cannot be written or read
@@ -55,6 +58,14 @@ class CertificateExpired(IdentityError):
     """The signing certificate, or one above it, is expired or not yet valid."""
 
 
+class SignerFailed(IdentityError):
+    """The external signer hangs, fails, answers junk, or signs with another key."""
+
+
+class DevelopmentRefused(IdentityError):
+    """Production was asked for, and the only identity is one that nobody else trusts."""
+
+
 class TrustError(ProvenanceError):
     """Trust anchors that are not PEM certificates of certificate authorities."""
 
@@ -69,6 +80,10 @@ class SigningError(ProvenanceError):
 
 class AlreadySigned(SigningError):
     """The source carries a manifest that signing would silently drop."""
+
+
+class TimeStampError(SigningError):
+    """The time-stamp authority is down, slow, or its answer does not verify. Trying later may help."""
 
 
 class BmffError(ProvenanceError):

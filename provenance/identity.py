@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from provenance.errors import CertificateExpired, IdentityError, KeysUnsafe
-from provenance.trust import ACCEPTED_EKUS
+from provenance.trust import (
+    ACCEPTED_EKUS,
+    EKU_C2PA_CLAIM_SIGNING,
+    EKU_DOCUMENT_SIGNING,
+    EKU_EMAIL_PROTECTION,
+)
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -20,10 +25,28 @@ if TYPE_CHECKING:
 # Part of the common name of every certificate of a development identity, so that whoever looks can tell.
 DEVELOPMENT_MARKER: Final = "development identity"
 
+_PURPOSES: Final = {
+    EKU_EMAIL_PROTECTION: "emailProtection",
+    EKU_DOCUMENT_SIGNING: "documentSigning",
+    EKU_C2PA_CLAIM_SIGNING: "C2PA claim signing",
+}
+
 _MAX_PEM_BYTES = 64 << 10
 
 Algorithm = Literal["ES256", "ES384", "ED25519"]
 IdentityKind = Literal["development", "production"]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateDescription:
+    """One certificate, as shown: its names, its purposes (extended key usage, by name or number), its validity."""
+
+    subject: str
+    issuer: str
+    purposes: tuple[str, ...]
+    not_before: datetime.datetime
+    not_after: datetime.datetime
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,22 @@ class Identity:
             sign=sign,
         )
 
+    def leaf(self) -> "x509.Certificate":
+        """The certificate of the signing key."""
+        from cryptography import x509
+
+        return x509.load_pem_x509_certificates(self.chain_pem.encode())[0]
+
+    def certificates(self) -> tuple[CertificateDescription, ...]:
+        """What may be shown of each certificate of the chain, leaf first."""
+        from cryptography import x509
+
+        return tuple(map(_describe, x509.load_pem_x509_certificates(self.chain_pem.encode())))
+
+    def ends_within(self, period: datetime.timedelta) -> bool:
+        """Whether any certificate of the chain ends so soon; then a clip without a time stamp does too."""
+        return datetime.datetime.now(datetime.UTC) + period > self.not_after
+
     def require_valid(self, at: datetime.datetime | None = None) -> None:
         """Raise `CertificateExpired` unless the whole chain is valid at `at` (now, by default)."""
         at = at or datetime.datetime.now(datetime.UTC)
@@ -138,7 +177,7 @@ def load_identity(chain_path: Path | str, key_path: Path | str, *, kind: Identit
             f"{key_path}: not a PEM private key", hint="Give an unencrypted PKCS #8 key."
         ) from None
     identity = Identity.from_chain(chain_pem, _signing_function(key), kind=kind, source=str(chain_path))
-    if key.public_key() != _leaf_of(identity).public_key():
+    if key.public_key() != identity.leaf().public_key():
         raise IdentityError(
             f"{key_path}: is not the key of the first certificate in {chain_path}",
             hint="Put the leaf first in the chain, and give its own key.",
@@ -161,10 +200,23 @@ def read_private_bytes(path: Path) -> bytes:
     return content
 
 
-def _leaf_of(identity: Identity) -> "x509.Certificate":
+def _describe(certificate: "x509.Certificate") -> CertificateDescription:
     from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
 
-    return x509.load_pem_x509_certificates(identity.chain_pem.encode())[0]
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        purposes = tuple(_PURPOSES.get(oid.dotted_string, oid.dotted_string) for oid in usage)
+    except x509.ExtensionNotFound:
+        purposes = ()
+    return CertificateDescription(
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        purposes=purposes,
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        sha256=hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
+    )
 
 
 def _signing_function(key: "PrivateKeyTypes") -> Callable[[bytes], bytes]:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from provenance.boxes import Finding, GuardFinding
 from provenance.exclusions import unexpected_exclusions
 from provenance.identity import DEVELOPMENT_MARKER
-from provenance.manifest import CONTENT_LABEL, GENERATION_LABEL, SOFT_BINDING_ALG, display_text
+from provenance.manifest import CONTENT_LABEL, GENERATION_LABEL, LOG_LABEL, SOFT_BINDING_ALG, display_text
 
 State = Literal["absent", "remote_only", "malformed", "invalid", "expired", "valid_untrusted", "trusted"]
 IngredientStatus = Literal["unsigned", "failed", "expired", "valid_untrusted", "trusted"]
@@ -80,6 +80,8 @@ class ManifestReading:
     has_timestamp: bool = False
     actions: tuple[ActionReading, ...] = ()
     soft_bindings: tuple[SoftBinding, ...] = ()
+    content_clip_id: int | None = None  # the clip's own id, as its signer states it
+    log_checkpoint: str = ""  # the signed head of the signer's log, unchecked here
     content: Mapping[str, bytes] = field(default_factory=dict)  # stream, frames, fingerprint: 32 bytes each
     generation: Mapping[str, str] = field(default_factory=dict)
     ingredients: tuple[IngredientReading, ...] = ()
@@ -260,12 +262,19 @@ def _with_assertions(reading: ManifestReading, assertions: object) -> ManifestRe
     soft_bindings: list[SoftBinding] = []
     content: dict[str, bytes] = {}
     generation: dict[str, str] = {}
+    own_id: int | None = None
+    checkpoint = ""
     for label, data in _assertions(assertions):
         if label in ("c2pa.actions", "c2pa.actions.v2"):
             actions += [_action(as_mapping(entry)) for entry in as_list(data.get("actions"))[:64]]
         elif label == "c2pa.soft-binding":
             soft_bindings += _bindings_in(data)
+        elif label == LOG_LABEL:
+            said = data.get("checkpoint")
+            checkpoint = said if isinstance(said, str) and len(said) <= 4096 else ""
         elif label == CONTENT_LABEL:
+            stated = data.get("clip_id")
+            own_id = int(stated, 16) if isinstance(stated, str) and _HEX_ID.fullmatch(stated) else None
             for name, digest in data.items():
                 if name.endswith("_sha256") and isinstance(digest, str) and _HEX_DIGEST.fullmatch(digest):
                     content[display_text(name.removesuffix("_sha256"), 40)] = bytes.fromhex(digest)
@@ -278,6 +287,8 @@ def _with_assertions(reading: ManifestReading, assertions: object) -> ManifestRe
         actions=tuple(actions),
         soft_bindings=tuple(soft_bindings),
         content=content,
+        content_clip_id=own_id,
+        log_checkpoint=checkpoint,
         generation=generation,
     )
 

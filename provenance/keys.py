@@ -5,16 +5,19 @@
     ├── identity.pem        leaf and intermediate certificate, public
     ├── identity.key        private key of the leaf (P-256, PKCS #8)
     ├── mark.key            32 random bytes, hex: whoever loses it loses every mark
-    └── checkpoint.key      private key of the transparency log (Ed25519, PKCS #8)
+    ├── checkpoint.key      private key of the transparency log (Ed25519, PKCS #8)
+    └── retired.json        after `rotate`: former roots and public keys of the log, with the day they were retired
 
-The folder appears whole or not at all, and is never overwritten. The keys of the two authorities are
-forgotten as soon as the leaf is made: a stolen home can sign as itself, but can vouch for nobody else.
+The folder appears whole or not at all, and no key is overwritten by `create` or `restore`; `rotate` changes identity
+and checkpoint key, keeps what verifies the past, and puts the new folder in the place of the old one. The keys of the
+two authorities are forgotten as soon as the leaf is made: a stolen home can sign as itself, and vouch for nobody else.
 """
 
 import contextlib
 import datetime
 import hashlib
 import io
+import json
 import os
 import secrets
 import shutil
@@ -26,7 +29,7 @@ from typing import TYPE_CHECKING, Final
 from media.files import atomic_path, fsync_path
 from provenance.development import new_development_chain, private_pem
 from provenance.errors import KeysDamaged, KeysExist, KeysMissing, KeyStoreError
-from provenance.identity import Identity, load_identity, read_private_bytes
+from provenance.identity import CertificateDescription, Identity, load_identity, read_private_bytes
 from provenance.trust import TrustAnchors
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ IDENTITY_CHAIN: Final = "identity.pem"
 IDENTITY_KEY: Final = "identity.key"
 MARK_KEY: Final = "mark.key"
 CHECKPOINT_KEY: Final = "checkpoint.key"
+RETIRED: Final = "retired.json"
 _FILES: Final = (ROOT, IDENTITY_CHAIN, IDENTITY_KEY, MARK_KEY, CHECKPOINT_KEY)
 
 _MARK_KEY_BYTES = 32
@@ -51,6 +55,36 @@ class Keys:
     mark_key: bytes = field(repr=False)  # 32 bytes
     checkpoint_key: "Ed25519PrivateKey" = field(repr=False)
     anchors: TrustAnchors
+    retired: "tuple[RetiredKeys, ...]" = ()
+
+    @property
+    def checkpoint_public_keys(self) -> tuple[bytes, ...]:
+        """Every public key (32 bytes) whose checkpoints count: the present one first."""
+        former = reversed(self.retired)
+        return (
+            self.checkpoint_key.public_key().public_bytes_raw(),
+            *(one.checkpoint_public for one in former),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredKeys:
+    """What stays of an identity and a checkpoint key that were rotated out: nothing that could sign."""
+
+    retired: datetime.datetime
+    root_pem: str = field(repr=False)
+    certificate_sha256: str
+    checkpoint_public: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredDescription:
+    """A retired root and checkpoint key, as shown: still believed, no longer signing."""
+
+    retired: datetime.datetime
+    root_sha256: str
+    certificate_sha256: str
+    checkpoint_key_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +100,21 @@ class KeysDescription:
     not_after: datetime.datetime
     mark_key_id: str
     checkpoint_key_id: str
+    chain: tuple[CertificateDescription, ...]
+    retired: tuple[RetiredDescription, ...]
+
+
+def _retired_json(retired: tuple[RetiredKeys, ...]) -> bytes:
+    rows = [
+        {
+            "retired": one.retired.isoformat(),
+            "root": one.root_pem,
+            "certificate_sha256": one.certificate_sha256,
+            "checkpoint_public": one.checkpoint_public.hex(),
+        }
+        for one in retired
+    ]
+    return json.dumps(rows, indent=1).encode() + b"\n"
 
 
 class KeyStore:
@@ -110,15 +159,48 @@ class KeyStore:
             mark_key=self._mark_key(),
             checkpoint_key=self._checkpoint_key(),
             anchors=self.anchors(),
+            retired=self._retired(),
         )
+
+    def rotate(self, *, organization: str) -> Keys:
+        """A new development identity (with a new root) and a new checkpoint key; the mark key stays.
+
+        The old root stays an anchor, so that clips signed until now stay trusted at home, and the old public key
+        of the log stays known; the old private keys are gone. Raises as `load` does, or `KeyStoreError`.
+        """
+        keys = self.load()
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        identity = new_development_chain(organization)
+        former = RetiredKeys(
+            retired=datetime.datetime.now(datetime.UTC).replace(microsecond=0),
+            root_pem=(self.folder / ROOT).read_text(),
+            certificate_sha256=keys.identity.certificate_sha256,
+            checkpoint_public=keys.checkpoint_key.public_key().public_bytes_raw(),
+        )
+        self._publish(
+            {
+                ROOT: identity.root_pem,
+                IDENTITY_CHAIN: identity.chain_pem,
+                IDENTITY_KEY: identity.key_pem,
+                MARK_KEY: (self.folder / MARK_KEY).read_bytes(),
+                CHECKPOINT_KEY: private_pem(Ed25519PrivateKey.generate()),
+                RETIRED: _retired_json((*keys.retired, former)),
+            },
+            replace=True,
+        )
+        return self.load()
 
     def anchors(self) -> TrustAnchors:
         """The development root of this home; needs no private file. Raises `KeysMissing`, `TrustError`."""
         path = self.folder / ROOT
         if not path.is_file():
             raise self._missing()
+        former = "".join(one.root_pem for one in self._retired())
         return TrustAnchors.from_pem(
-            path.read_bytes(), source=f"development root of {self.folder}", kind="development"
+            path.read_bytes() + former.encode(),
+            source=f"development root of {self.folder}",
+            kind="development",
         )
 
     def describe(self) -> KeysDescription:
@@ -136,6 +218,16 @@ class KeyStore:
             # Hashed under a name of its own, so that the id is of no use as the key or as another hash of it.
             mark_key_id=hashlib.sha256(b"clipproof mark key id\0" + keys.mark_key).hexdigest()[:16],
             checkpoint_key_id=hashlib.sha256(public).hexdigest()[:16],
+            chain=keys.identity.certificates(),
+            retired=tuple(
+                RetiredDescription(
+                    one.retired,
+                    TrustAnchors.from_pem(one.root_pem.encode(), source=RETIRED).fingerprints[0],
+                    one.certificate_sha256,
+                    hashlib.sha256(one.checkpoint_public).hexdigest()[:16],
+                )
+                for one in keys.retired
+            ),
         )
 
     def backup(self, dst: Path | str) -> Path:
@@ -152,7 +244,7 @@ class KeyStore:
         with atomic_path(dst) as tmp:
             tmp.chmod(0o600)
             with tarfile.open(tmp, "w") as archive:
-                for name in _FILES:
+                for name in self._present():
                     content = (self.folder / name).read_bytes()
                     member = tarfile.TarInfo(name)
                     member.size, member.mode = len(content), 0o600
@@ -162,7 +254,7 @@ class KeyStore:
     def restore(self, backup: Path | str) -> Keys:
         """Put the files of a backup into this (empty) store and load them.
 
-        Only the five known names are taken, and only if together they load.
+        Only the known names are taken, and only if together they load.
         Raises `KeysExist` or `KeysDamaged`.
         """
         if self.exists():
@@ -171,7 +263,11 @@ class KeyStore:
         try:
             with tarfile.open(backup, "r:") as archive:
                 for member in archive:
-                    if member.name in _FILES and member.isfile() and member.size <= _MAX_FILE_BYTES:
+                    if (
+                        member.name in (*_FILES, RETIRED)
+                        and member.isfile()
+                        and member.size <= _MAX_FILE_BYTES
+                    ):
                         reader = archive.extractfile(member)
                         files[member.name] = reader.read() if reader else b""
         except (OSError, tarfile.TarError) as error:
@@ -183,8 +279,34 @@ class KeyStore:
         self._publish(files)
         return self.load()
 
-    def _publish(self, files: dict[str, bytes]) -> None:
-        """Write the files into a folder beside the store, check that they load, and rename it into place."""
+    def _present(self) -> list[str]:
+        return [name for name in (*_FILES, RETIRED) if name != RETIRED or (self.folder / name).is_file()]
+
+    def _retired(self) -> tuple[RetiredKeys, ...]:
+        path = self.folder / RETIRED
+        if not path.is_file():
+            return ()
+        try:
+            return tuple(
+                RetiredKeys(
+                    datetime.datetime.fromisoformat(one["retired"]),
+                    str(one["root"]),
+                    str(one["certificate_sha256"]),
+                    bytes.fromhex(one["checkpoint_public"]),
+                )
+                for one in json.loads(path.read_text())
+            )
+        except (ValueError, KeyError, TypeError):
+            raise KeysDamaged(
+                f"{path}: not a list of retired keys", hint="Restore the store from a backup."
+            ) from None
+
+    def _publish(self, files: dict[str, bytes], *, replace: bool = False) -> None:
+        """Write the files into a folder beside the store, check that they load, and rename it into place.
+
+        With `replace` the store that is there steps aside first and is removed last; a rename that fails puts it
+        back, and a kill between the two renames leaves it whole as `.keys-…-old`.
+        """
         parent = self.folder.parent
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +321,16 @@ class KeyStore:
                         os.fsync(file.fileno())
                 fsync_path(tmp)
                 KeyStore(tmp).load()
+                if replace:
+                    aside = tmp.with_name(f"{tmp.name}-old")
+                    self.folder.rename(aside)
+                    try:
+                        tmp.rename(self.folder)
+                    except OSError:
+                        aside.rename(self.folder)
+                        raise
+                    fsync_path(parent)
+                    return shutil.rmtree(aside)
                 # Renaming onto a folder succeeds only while that is empty: two creators cannot both win.
                 tmp.rename(self.folder)
                 fsync_path(parent)

@@ -1,5 +1,6 @@
 """Sign a clip: from a checked claim to a file that has been read back and found good, or to nothing."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +9,19 @@ from typing import TYPE_CHECKING, Literal
 from media import MediaError, atomic_path
 from media.sniff import sniff
 from provenance.bmff import inspect_bmff
-from provenance.errors import AlreadySigned, ClaimError, SigningError, UnreadableFile
+from provenance.errors import (
+    AlreadySigned,
+    ClaimError,
+    SignerFailed,
+    SigningError,
+    TimeStampError,
+    UnreadableFile,
+)
 from provenance.identity import Identity
-from provenance.manifest import PARENT_LABEL, Claim, display_text, manifest_definition
-from provenance.reading import read_manifest
-from provenance.trust import TrustAnchors, sdk_context
+from provenance.manifest import PARENT_LABEL, Claim, display_text, manifest_definition, update_definition
+from provenance.reading import ManifestReading, read_manifest
+from provenance.timestamps import Query, Relay, TimeStampAuthority, relay
+from provenance.trust import TrustAnchors, sdk_context, updating_context
 
 if TYPE_CHECKING:
     import c2pa
@@ -38,6 +47,7 @@ class Signed:
     state: Literal["trusted", "valid_untrusted"]  # under the anchors given
     signer: str
     manifest_bytes: bytes = field(repr=False)
+    has_timestamp: bool = False
 
 
 def sign_file(
@@ -48,12 +58,14 @@ def sign_file(
     trust: TrustAnchors,
     *,
     ingredients: Sequence[Ingredient] = (),
+    authority: TimeStampAuthority | None = None,
 ) -> Signed:
     """Sign the MP4 or MOV at `src` into `dst`, read it back under `trust`, and only then publish it.
 
     `src` is never written to; `dst` is the whole signed file or what it was before. Raises `ClaimError`,
-    `CertificateExpired`, `AlreadySigned` (a signed `src` that is not its own parent ingredient), another
-    `SigningError`, or `media.OutputError`.
+    `CertificateExpired`, `AlreadySigned` (a signed `src` that is not its own parent ingredient), `TimeStampError`
+    (with an `authority`, no file without its stamp is published), `SignerFailed`, another `SigningError`, or
+    `media.OutputError`.
     """
     src, dst = Path(src), Path(dst)
     if src.resolve() == dst.resolve() or (dst.exists() and src.exists() and dst.samefile(src)):
@@ -62,25 +74,70 @@ def sign_file(
     media_type = _signable_type(src)
     _require_parent(claim, ingredients)
     _refuse_dropped_manifest(src, trust, ingredients)
-    definition = manifest_definition(claim, media_type=media_type)
+    components = [name for one, name in _labelled(ingredients) if one.relationship == "componentOf"]
+    definition = manifest_definition(claim, media_type=media_type, components=components)
     identity.require_valid()
     with atomic_path(dst) as tmp:
-        manifest_bytes = _sign(src, tmp, definition, media_type, identity, trust, ingredients)
-        reading = read_manifest(tmp, trust)
-        if reading.state not in ("trusted", "valid_untrusted"):
-            reasons = ", ".join(
-                [*reading.failure_codes, *(finding.code for finding in reading.guard_findings)]
+        manifest_bytes, _ = _sign(src, tmp, definition, media_type, identity, trust, ingredients, authority)
+        reading = _read_back(src, tmp, trust)
+        if authority is not None and not reading.has_timestamp:
+            raise TimeStampError(
+                f"{src}: the time stamp of {authority.host} does not count in the signed file"
             )
-            raise SigningError(
-                f"{src}: the signed file does not verify ({reading.state}: {reasons or reading.detail})",
-                hint="Nothing was written. Check the ingredients: a tampered parent taints its child.",
+    return _signed(dst, reading, manifest_bytes)
+
+
+def stamp_file(
+    src: Path | str, dst: Path | str, identity: Identity, trust: TrustAnchors, authority: TimeStampAuthority
+) -> tuple[Signed, Query, bytes]:
+    """A signed clip that was not time-stamped, again, with a stamp: an update manifest over the one it has.
+
+    The clip and its manifest stay as they are; the update (C2PA 2.2 §11.2.3) holds a time stamp over the old signature
+    (`c2pa.time-stamp`) and is signed and stamped itself. Returns the signed file, and the stamp over the old signature
+    with what it covers. Raises as `sign_file` does.
+    """
+    src, dst = Path(src), Path(dst)
+    if src.resolve() == dst.resolve() or (dst.exists() and dst.samefile(src)):
+        raise SigningError(f"{src}: source and destination are the same file", hint="Choose another name.")
+    media_type = _signable_type(src)
+    before = read_manifest(src, trust)
+    if before.state not in ("trusted", "valid_untrusted", "expired"):
+        raise SigningError(
+            f"{src}: its manifest does not hold ({before.state})", hint="Stamp the clip as it was signed."
+        )
+    identity.require_valid()
+    with atomic_path(dst) as tmp:
+        manifest_bytes, replies = _sign(
+            src, tmp, update_definition(before.title), media_type, identity, trust, (), authority, update=True
+        )
+        reading = _read_back(src, tmp, trust)
+        if not (reading.has_timestamp and replies):
+            raise TimeStampError(
+                f"{src}: the time stamp of {authority.host} does not count in the signed file"
             )
+    return _signed(dst, reading, manifest_bytes), *replies[0]
+
+
+def _read_back(src: Path, tmp: Path, trust: TrustAnchors) -> ManifestReading:
+    reading = read_manifest(tmp, trust)
+    if reading.state not in ("trusted", "valid_untrusted"):
+        reasons = ", ".join([*reading.failure_codes, *(finding.code for finding in reading.guard_findings)])
+        raise SigningError(
+            f"{src}: the signed file does not verify ({reading.state}: {reasons or reading.detail})",
+            hint="Nothing was written. Check the ingredients: a tampered parent taints its child.",
+        )
+    return reading
+
+
+def _signed(dst: Path, reading: ManifestReading, manifest_bytes: bytes) -> Signed:
+    assert reading.state in ("trusted", "valid_untrusted")
     return Signed(
         path=dst,
         label=reading.label,
         state=reading.state,
         signer=reading.signer,
         manifest_bytes=manifest_bytes,
+        has_timestamp=reading.has_timestamp,
     )
 
 
@@ -129,8 +186,11 @@ def _sign(
     identity: Identity,
     trust: TrustAnchors,
     ingredients: Sequence[Ingredient],
-) -> bytes:
-    """Write the signed copy of `src` to `tmp`; returns the manifest store."""
+    authority: TimeStampAuthority | None,
+    *,
+    update: bool = False,
+) -> tuple[bytes, list[tuple[Query, bytes]]]:
+    """Write the signed copy of `src` to `tmp`; returns the manifest store and the time stamps in it."""
     import c2pa
 
     failures: list[Exception] = []
@@ -144,32 +204,60 @@ def _sign(
             # where no log can quote what an HSM client or a key parser put into its message.
             raise SigningError("the signer failed") from None
 
+    stamps: Relay | None = None
     try:
-        signer = c2pa.Signer.from_callback(sign, c2pa.C2paSigningAlg[identity.algorithm], identity.chain_pem)
-        context = sdk_context(trust, fragmented=inspect_bmff(src).fragmented)
-        with signer, c2pa.Builder.from_json(definition, context=context) as builder:
-            for ingredient in ingredients:
-                _add_ingredient(builder, ingredient)
+        with contextlib.ExitStack() as stack:
+            if authority is not None:
+                stamps = stack.enter_context(relay(authority))
+            signer = stack.enter_context(
+                c2pa.Signer.from_callback(
+                    sign,
+                    c2pa.C2paSigningAlg[identity.algorithm],
+                    identity.chain_pem,
+                    stamps.url if stamps else None,
+                )
+            )
+            if update and stamps:
+                context = updating_context(trust, stamps.origin)
+            else:
+                context = sdk_context(trust, fragmented=inspect_bmff(src).fragmented)
+            builder = stack.enter_context(c2pa.Builder.from_json(definition, context=context))
+            if update:
+                builder.set_intent(c2pa.C2paBuilderIntent.UPDATE)
+            for ingredient, label in _labelled(ingredients):
+                _add_ingredient(builder, ingredient, label)
             with src.open("rb") as source, tmp.open("w+b") as target:  # the SDK reads back what it wrote
-                return bytes(builder.sign(signer, media_type, source, target))
+                store = bytes(builder.sign(signer, media_type, source, target))
+            return store, stamps.replies if stamps else []
     except c2pa.C2paError as error:
+        if failures and isinstance(failures[0], SignerFailed):
+            raise failures[0] from None
         if failures:
             raise SigningError(
                 f"{src}: the key of {identity.common_name!r} did not sign ({type(failures[0]).__name__})",
                 hint="Check the key or the HSM behind it.",
             ) from failures[0]
+        if stamps is not None and stamps.failure is not None:
+            raise stamps.failure from None
         raise SigningError(
             f"{src}: not signed ({display_text(str(error))})", hint="Check free space, certificate and clip."
         ) from error
 
 
-def _add_ingredient(builder: "c2pa.Builder", ingredient: Ingredient) -> None:
+def _labelled(ingredients: Sequence[Ingredient]) -> list[tuple[Ingredient, str]]:
+    """Each ingredient with the label under which an action of the definition names it."""
+    return [
+        (one, PARENT_LABEL if one.relationship == "parentOf" else f"ingredient-{index}")
+        for index, one in enumerate(ingredients)
+    ]
+
+
+def _add_ingredient(builder: "c2pa.Builder", ingredient: Ingredient, label: str) -> None:
     definition = {
         "title": display_text(ingredient.title or ingredient.path.name) or "untitled",
         "relationship": ingredient.relationship,
+        "label": label,
     }
-    if ingredient.relationship == "parentOf":
-        definition["label"] = PARENT_LABEL
     try:
         media_type = sniff(ingredient.path).media_type
         with ingredient.path.open("rb") as file:

@@ -4,7 +4,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from provenance.errors import TrustError
 
@@ -121,7 +121,18 @@ def sdk_context(anchors: TrustAnchors, *, fragmented: bool = False) -> "c2pa.Con
     return context
 
 
-def _settings(anchors: TrustAnchors, fragmented: bool) -> dict[str, object]:
+def updating_context(anchors: TrustAnchors, relay_origin: str) -> "c2pa.Context":
+    """The same context for one late time stamp: it may speak to our relay at `host:port`, and to nothing else."""
+    import c2pa
+
+    settings: dict[str, Any] = _settings(anchors, fragmented=False)
+    settings["core"]["allowed_network_hosts"] = [relay_origin]
+    stamp = {"enabled": True, "skip_existing": True, "fetch_scope": "parent"}
+    settings["builder"]["auto_timestamp_assertion"] = stamp
+    return c2pa.Context.from_dict(settings)
+
+
+def _settings(anchors: TrustAnchors, fragmented: bool) -> dict[str, Any]:
     trust: dict[str, object] = {"trust_config": "\n".join(ACCEPTED_EKUS) + "\n"}
     if anchors.pem:
         trust["user_anchors"] = anchors.pem

@@ -149,7 +149,9 @@ def verify_clip(
 def decide(found: Findings) -> tuple[Verdict, int | None]:
     """The verdict table: the first row that matches; and the clip that the evidence names, if any."""
     state = found.reading.state
-    embedded = found.reading.clip_ids[0] if found.reading.clip_ids else None
+    embedded = found.reading.content_clip_id
+    if embedded is None and found.reading.clip_ids:
+        embedded = found.reading.clip_ids[0]
     marked = (
         found.detection.payload if found.detection is not None and found.detection.state == "marked" else None
     )
@@ -162,11 +164,13 @@ def decide(found: Findings) -> tuple[Verdict, int | None]:
     if state == "invalid" or found.reading.guard_findings:
         return "tampered", recorded if recorded is not None else named
     if state in ("trusted", "valid_untrusted", "expired"):
-        past = {*found.reading.clip_ids}.union(*(one.clip_ids for one in found.reading.ingredients))
+        past = {embedded, *found.reading.clip_ids}.union(*(one.clip_ids for one in found.reading.ingredients))
         for claimed in (marked, recorded):
             if claimed is not None and claimed not in past:
                 return "substitution_suspected", claimed
-    if found.agreement is not None and found.agreement.state == "disagree":
+    # An edit that we recorded under its own id may look unlike each single clip whose mark it carries.
+    is_recorded = found.exact is not None and found.exact.clip_id == embedded and marked != embedded
+    if found.agreement is not None and found.agreement.state == "disagree" and not is_recorded:
         return "watermark_conflict", marked
     if state == "expired":
         return "expired", named

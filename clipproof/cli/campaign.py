@@ -1,5 +1,6 @@
 """`clipproof campaign`: scheduled production from one file."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ def run(
     occasion: Annotated[
         str, typer.Option(help="Name of this run; the same name continues it, another makes new clips.")
     ] = "manual",
+    production: Annotated[bool, typer.Option(help="Refuse to sign as a development identity.")] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Only list the clips and what the policy says of them.")
     ] = False,
@@ -29,12 +31,17 @@ def run(
     """Produce every clip of the campaign now. Exits with 4 if the policy stopped one, with 5 if one failed."""
     from flows import runtime
     from flows.briefs import read_brief
+    from flows.home import check_signer
     from flows.settings import load_settings
 
     brief = read_brief(file)
     if dry_run:
         return _plan(brief.jobs(occasion), as_json)
     settings = load_settings()
+    if production:
+        os.environ["CLIPPROOF_PRODUCTION"] = "true"  # the runs of the campaign read their own settings
+        settings = load_settings()
+    check_signer(settings, say)
     settings.home.mkdir(parents=True, exist_ok=True)
     runtime.use(settings, say=say)
     from flows.campaign import run_campaign

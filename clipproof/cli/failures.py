@@ -58,14 +58,14 @@ def exit_code(error: Exception) -> int:
     from flows.runtime import RuntimeFailure
     from generator.safety.errors import SafetyError
     from media.errors import MediaError, OutputError
-    from provenance.errors import IdentityError, KeyStoreError, ProvenanceError
+    from provenance.errors import IdentityError, KeyStoreError, ProvenanceError, TimeStampError
     from provenance.ledger.errors import LedgerError, ReviewDecided, ReviewUnknown, RunKeyTaken
     from provenance.watermark.errors import WatermarkError
 
     if isinstance(error, RunKeyTaken | ReviewDecided | ReviewUnknown):
         return USAGE
     missing = (ModelNotFoundError, WeightsError, HeadNotFound, EncoderUnavailable, RuntimeFailure)
-    if isinstance(error, (OutputError, KeyStoreError, IdentityError, LedgerError, *missing)):
+    if isinstance(error, (OutputError, KeyStoreError, IdentityError, TimeStampError, LedgerError, *missing)):
         return ENVIRONMENT
     domains = (MediaError, ProvenanceError, WatermarkError, GeneratorError, SafetyError, DetectorError)
     if isinstance(error, domains):

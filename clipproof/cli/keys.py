@@ -31,12 +31,72 @@ def show(as_json: Json = False) -> None:
     from provenance.keys import KeyStore
 
     told = asdict(KeyStore(load_settings().keys_folder).describe())
+    chain, retired = told["chain"], told["retired"]
 
     def text() -> None:
         for name, value in told.items():
-            out.print(f"{name.replace('_', ' '):<20} {escape(str(value))}")
+            if value not in (chain, retired):
+                out.print(f"{name.replace('_', ' '):<20} {escape(str(value))}")
+        for one in chain:
+            purposes = f" for {', '.join(one['purposes'])}" if one["purposes"] else ""
+            validity = f"{one['not_before']:%Y-%m-%d} to {one['not_after']:%Y-%m-%d}"
+            out.print(f"{'certificate':<20} {escape(one['subject'])}{purposes}, {validity}")
+        for one in retired:
+            out.print(
+                f"{'retired':<20} {one['retired']:%Y-%m-%d}, root {one['root_sha256']}: still trusted here"
+            )
 
     emit({"schema": "clipproof.keys/1", **told}, as_json=as_json, text=text)
+
+
+@app.command("rotate")
+def rotate(
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be done.")] = False, as_json: Json = False
+) -> None:
+    """Make a new development identity and checkpoint key; clips signed until now stay trusted here.
+
+    The old private keys are gone afterwards; the old root and the old public key of the log are kept. The mark key
+    stays as it is.
+    """
+    from flows.settings import load_settings
+    from provenance.keys import KeyStore
+
+    settings = load_settings()
+    store = KeyStore(settings.keys_folder)
+    if dry_run:
+        say(f"would retire the root {store.describe().root_sha256} and make a new one")
+        return show(as_json=as_json)
+    store.rotate(organization=settings.organisation)
+    say("an older backup does not hold the new keys: run `clipproof keys backup FILE` again")
+    show(as_json=as_json)
+
+
+@app.command("stamp")
+def stamp(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Try also what is not due yet, or was given up.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch the time stamps of clips that were signed while the authority was down. Exits with 5 if one is missing."""
+    from flows.home import open_home
+    from flows.settings import load_settings
+    from flows.stamping import stamp_waiting
+
+    with open_home(load_settings(), say=say) as home:
+        rows = stamp_waiting(home, due=not everything)
+
+    def text() -> None:
+        for row in rows:
+            said = row.path if row.path is not None else f"still without a time stamp: {row.error}"
+            out.print(f"{row.clip_id}  {escape(said)}")
+        if not rows:
+            say("nothing waits for a time stamp")
+
+    data = {"schema": "clipproof.stamps/1", "rows": [asdict(row) for row in rows]}
+    emit(data, as_json=as_json, text=text)
+    if any(row.error for row in rows):
+        raise typer.Exit(5)
 
 
 @app.command("backup")

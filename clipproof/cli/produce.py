@@ -39,6 +39,7 @@ def produce(
     accept_rewrite: Annotated[
         bool, typer.Option(help="Use the policy's rewrite, where it proposes one.")
     ] = False,
+    production: Annotated[bool, typer.Option(help="Refuse to sign as a development identity.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -67,8 +68,13 @@ def produce(
     }
     if dry_run:
         return _dry_run(prompt, options, as_json)
+    from flows.settings import load_settings
+
+    settings = load_settings()
+    if production:
+        settings = settings.model_copy(update={"production": True})
     with progress() as tell:
-        outcome = produce_clip(prompt, out=out_path, say=say, progress=tell, **options)
+        outcome = produce_clip(prompt, out=out_path, settings=settings, say=say, progress=tell, **options)
     emit({"schema": "clipproof.produce/1", **asdict(outcome)}, as_json=as_json, text=lambda: _print(outcome))
     if outcome.status != "done":
         raise typer.Exit(4)

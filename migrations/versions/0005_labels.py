@@ -1,6 +1,6 @@
 """Labels: what tells people and platforms that a clip is AI-generated.
 
-Revises: 0002
+Revises: 0004
 Created: 2026-11-25
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -38,9 +38,11 @@ from provenance.ledger.records import (
     RecordedDecision,
     Review,
     Run,
+    TimeStamp,
     clip_id_hex,
 )
 from provenance.ledger.revisions import current, upgrade
+from provenance.manifest import Credit
 
 __all__ = [
     "Asset",
@@ -50,6 +52,7 @@ __all__ = [
     "ClipRecord",
     "ClipRow",
     "ClipSummary",
+    "Credit",
     "Edge",
     "FingerprintMatch",
     "Generation",
@@ -79,6 +82,7 @@ __all__ = [
     "RunFinished",
     "RunKeyTaken",
     "RunUnknown",
+    "TimeStamp",
     "canonical_json",
     "clip_id_hex",
     "connect",

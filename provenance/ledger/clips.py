@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select
 
 from media.digest import StreamDigest
 from provenance.fingerprint import ClipFingerprint
-from provenance.ledger import log, runs
+from provenance.ledger import log, runs, stamps
 from provenance.ledger.canonical import canonical_json
 from provenance.ledger.entities import agent_id, asset_id, insert_row, now
 from provenance.ledger.errors import ClipIdTaken
@@ -30,6 +30,7 @@ from provenance.ledger.schema import (
     asset,
     audit,
     clip,
+    credit,
     derivation,
     fingerprint,
     generation,
@@ -38,6 +39,7 @@ from provenance.ledger.schema import (
     manifest,
     mark,
 )
+from provenance.manifest import Credit
 from provenance.pdq import SIDE
 
 _VIDEO_PACKETS = "video/0/packets"
@@ -77,6 +79,14 @@ def write(connection: Connection, record: ClipRecord) -> None:
     )
     _write_edges(connection, record, ids)
     _write_evidence(connection, run.clip_id, record)
+    for one in record.credits:
+        connection.execute(
+            insert(credit).values(
+                clip_id=run.clip_id, agent_id=agent_id(connection, "person", one.name), role=one.role
+            )
+        )
+    if record.awaits_time_stamp:
+        stamps.queue(connection, run.clip_id)
     if record.audit is not None:
         write_audit(connection, record.asset, record.audit)
     runs.set_status(connection, record.run_key, "done")
@@ -185,6 +195,17 @@ def summaries(connection: Connection, limit: int) -> list[ClipSummary]:
         )
         for row in connection.execute(query)
     ]
+
+
+def read_credits(connection: Connection, clip_id: int) -> tuple[Credit, ...]:
+    """The people credited in a clip, by name."""
+    query = (
+        select(agent.c.name, credit.c.role)
+        .join(agent, credit.c.agent_id == agent.c.id)
+        .where(credit.c.clip_id == clip_id)
+        .order_by(agent.c.name, credit.c.role)
+    )
+    return tuple(Credit(row.name, row.role) for row in connection.execute(query))
 
 
 def _write_edges(connection: Connection, record: ClipRecord, ids: dict[bytes, int]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, insert, select
 
-from provenance.ledger import clips, erasure, lineage, log, runs
+from provenance.ledger import clips, erasure, lineage, log, runs, stamps
 from provenance.ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from provenance.ledger.engine import ledger_url, open_engine, reading, writing
 from provenance.ledger.entities import asset_id, insert_row, now
@@ -28,9 +28,11 @@ from provenance.ledger.records import (
     Review,
     ReviewStatus,
     Run,
+    TimeStamp,
 )
 from provenance.ledger.revisions import check_revision, current, known_revisions, upgrade
 from provenance.ledger.schema import asset, clip, log_checkpoint, mark, verification
+from provenance.manifest import Credit
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -223,6 +225,31 @@ class Ledger:
         """The clip that carries this mark, or None."""
         with reading(self._engine) as connection:
             return clips.find(connection, (mark.c.scheme == scheme) & (mark.c.payload == payload))
+
+    def stamps_waiting(self, *, due: bool = True, limit: int = 1000) -> list[TimeStamp]:
+        """Signatures without a time stamp, longest waiting first; `due`: only those whose next try has come."""
+        with reading(self._engine) as connection:
+            return stamps.waiting(connection, due=due, limit=limit)
+
+    def time_stamp(self, clip_id: int) -> TimeStamp | None:
+        """Where the late time stamp of a clip stands; None where it never waited for one."""
+        with reading(self._engine) as connection:
+            return stamps.find(connection, clip_id)
+
+    def stamp_failed(self, clip_id: int, reason: str) -> None:
+        """Notes a try that gave no stamp, and when to try next."""
+        with writing(self._engine) as connection:
+            stamps.fail(connection, clip_id, reason)
+
+    def record_stamp(self, clip_id: int, *, imprint: bytes, token: bytes, edition: Asset) -> None:
+        """Notes the stamp of a clip and the edition that carries it, which must be in the store before."""
+        with writing(self._engine) as connection:
+            stamps.finish(connection, clip_id, imprint, token, edition)
+
+    def credits(self, clip_id: int) -> tuple[Credit, ...]:
+        """The people whom the manifest of a clip names."""
+        with reading(self._engine) as connection:
+            return clips.read_credits(connection, clip_id)
 
     def clips(self, limit: int = 50) -> list[ClipSummary]:
         """The newest clips, newest first."""

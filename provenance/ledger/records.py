@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from media.digest import StreamDigest
 from provenance.fingerprint import ClipFingerprint
+from provenance.manifest import Credit
 
 RunStatus = Literal["pending", "running", "done", "refused", "failed"]
 ReviewStatus = Literal["pending", "approved", "rejected"]
@@ -78,6 +79,21 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeStamp:
+    """Where the time stamp of one clip's signature stands. `token` is the TimeStampResp (DER) over `imprint`."""
+
+    clip_id: int
+    state: Literal["pending", "done", "failed"]
+    attempts: int
+    last_error: str | None
+    imprint: bytes | None
+    token: bytes | None
+    edition_sha256: bytes | None  # the clip again, with its stamp in an update manifest
+    next_try: dt.datetime
+    done: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One request on its way to one clip; the clip id is drawn once and belongs to the key for ever."""
 
@@ -142,6 +158,8 @@ class ClipRecord:
     fingerprint: ClipFingerprint | None = None
     audit: Json | None = None
     labels: tuple[Label, ...] = ()
+    credits: tuple[Credit, ...] = ()
+    awaits_time_stamp: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The tables, named after W3C PROV: entities, the activities that made them, the agents behind those.
 
 Entities: prompt, asset, clip, manifest, mark, label, fingerprint. Activities: generation_run, generation,
-safety_decision, review_item, audit, verification. Agents: agent. `derivation` joins assets (wasDerivedFrom);
-`event_log`, `log_node` and `log_checkpoint` are the transparency log and stand alone.
+safety_decision, review_item, audit, verification. Agents: agent, and `credit`, who is named in a clip. `derivation`
+joins assets (wasDerivedFrom); `event_log`, `log_node` and `log_checkpoint` are the transparency log and stand alone.
 """
 
 from sqlalchemy import (
@@ -206,6 +206,33 @@ label = Table(
     Column("details", Json, nullable=False),
     UniqueConstraint("clip_id", "kind"),
     _one_of("kind", "aigc", "visible"),
+)
+
+# Signatures that wait for an RFC 3161 time stamp, and what came of it; `asset_id` is the stamped edition.
+time_stamp = Table(
+    "time_stamp",
+    metadata,
+    _of_clip(primary=True),
+    Column("imprint", LargeBinary),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("token", LargeBinary),
+    _to("asset", nullable=True),
+    Column("created", UtcDateTime, nullable=False),
+    Column("next_try", UtcDateTime, nullable=False),
+    Column("done", UtcDateTime),
+    Index(None, "state", "next_try"),
+    _one_of("state", "pending", "done", "failed"),
+)
+
+# People who are named in a clip's manifest.
+credit = Table(
+    "credit",
+    metadata,
+    _of_clip(primary=True),
+    Column("agent_id", ForeignKey("agent.id"), primary_key=True, index=True),
+    Column("role", String(64), primary_key=True),
 )
 
 fingerprint = Table(

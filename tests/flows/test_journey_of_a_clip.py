@@ -11,7 +11,7 @@ from conftest import remux, transcode, write_mp4
 from flows_media import textured
 
 from flows.home import Home
-from flows.marking import AlreadyMarked, BrokenPast, Marked, mark_clip
+from flows.marking import BrokenPast, Marked, mark_clip
 from media import UnsupportedMedia, file_digest, probe, stream_digest
 from provenance.errors import UnreadableFile
 from provenance.trust import TrustAnchors
@@ -132,11 +132,11 @@ def nothing_was_left(home: Home, target: Path) -> bool:
     return not target.exists() and not list(target.parent.glob(".*tmp*")) and not folders
 
 
-def test_a_marked_clip_is_not_marked_again(home: Home, marked: Marked, tmp_path: Path) -> None:
+def test_a_marked_clip_is_not_marked_again_but_linked(home: Home, marked: Marked, tmp_path: Path) -> None:
     stripped = remux(Path(marked.path), tmp_path / "stripped.mp4")
-    with pytest.raises(AlreadyMarked, match=marked.clip_id):
-        mark_clip(home, stripped, tmp_path / "twice.mp4", source="camera")
-    assert nothing_was_left(home, tmp_path / "twice.mp4")
+    again = mark_clip(home, stripped, tmp_path / "again.mp4", source="camera")
+    assert marked.clip_id in again.notes[0]
+    assert verified(home, again.path).verdict == "trusted"
 
 
 def test_a_tampered_clip_is_not_signed_on_top(home: Home, marked: Marked, tmp_path: Path) -> None:

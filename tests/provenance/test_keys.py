@@ -33,6 +33,9 @@ from provenance.errors import (
 )
 from provenance.identity import Identity
 from provenance.keys import CHECKPOINT_KEY, IDENTITY_KEY, MARK_KEY, Keys, KeyStore
+from provenance.manifest import Claim
+from provenance.reading import read_manifest
+from provenance.signing import sign_file
 
 PRIVATE = (IDENTITY_KEY, MARK_KEY, CHECKPOINT_KEY)
 
@@ -357,3 +360,26 @@ def test_an_interrupted_creation_leaves_no_keys(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(KeyStoreError, match="No space left"):
         KeyStore(tmp_path / "keys").create()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rotation_keeps_the_past_trusted_and_travels_in_a_backup(
+    plain_clip: Path, generated_claim: Claim, tmp_path: Path
+) -> None:
+    store = KeyStore(tmp_path / "keys")
+    old = store.create()
+    sign_file(plain_clip, tmp_path / "old.mp4", generated_claim, old.identity, old.anchors)
+    new = store.rotate(organization="Newsroom")
+    assert new.mark_key == old.mark_key
+    assert new.identity.certificate_sha256 != old.identity.certificate_sha256
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".keys")] == []
+    restored = KeyStore(tmp_path / "elsewhere")
+    restored.restore(store.backup(tmp_path / "keys.tar"))
+    for keys in (new, restored.load()):
+        assert read_manifest(tmp_path / "old.mp4", keys.anchors).state == "trusted"
+        assert keys.checkpoint_public_keys == (
+            new.checkpoint_key.public_key().public_bytes_raw(),
+            old.checkpoint_key.public_key().public_bytes_raw(),
+        )
+    (retired,) = restored.describe().retired
+    assert retired.root_sha256 == old.anchors.fingerprints[0]
+    assert restored.describe().chain[0].purposes == ("emailProtection",)

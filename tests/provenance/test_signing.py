@@ -4,6 +4,8 @@ import datetime
 import hashlib
 import logging
 import os
+import resource
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,7 +27,7 @@ from provenance.development import private_pem
 from provenance.errors import AlreadySigned, CertificateExpired, ClaimError, SigningError, UnreadableFile
 from provenance.identity import Identity
 from provenance.keys import Keys
-from provenance.manifest import Claim
+from provenance.manifest import Claim, Edit
 from provenance.reading import read_manifest
 from provenance.signing import Ingredient, Signed, sign_file
 from provenance.trust import TrustAnchors, sdk_context
@@ -414,3 +416,56 @@ def test_certificates_for_claim_signing_and_document_signing_sign_and_verify(
     assert sign_file(plain_clip, target, generated_claim, identity, anchors).state == "trusted"
     reading = read_manifest(target, anchors)
     assert (reading.signer, reading.issuer, reading.development) == ("Newsroom", "Authority", False)
+
+
+def test_a_full_disk_leaves_no_file_and_the_source_as_it_was(
+    plain_clip: Path, generated_claim: Claim, home_keys: Keys, anchors: TrustAnchors, target: Path
+) -> None:
+    before = file_digest(plain_clip)
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises((SigningError, OutputError)):
+            sign_file(plain_clip, target, generated_claim, home_keys.identity, anchors)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert_nothing_published(target, plain_clip, before)
+
+
+@pytest.mark.parametrize("edit", ["trimmed", "edited", "transcoded", "addedText"])
+def test_an_edit_names_what_was_done_and_rolls_up_its_ingredients(
+    edit: str,
+    signed: Signed,
+    make_mp4: Callable[..., Path],
+    opened_claim: Claim,
+    home_keys: Keys,
+    anchors: TrustAnchors,
+    target: Path,
+    tmp_path: Path,
+) -> None:
+    """Trim, concatenation, re-encode and overlay: the first and the third have one ingredient, the others two."""
+    result = make_mp4(tmp_path / "result.mp4", seed=5)
+    ingredients = [Ingredient(signed.path)]
+    if edit in ("edited", "addedText"):
+        ingredients.append(Ingredient(signed.path, "componentOf", title="second"))
+    claim = replace(opened_claim, marked=False, edits=(Edit.parse(f"{edit}=by hand"),))
+    sign_file(result, target, claim, home_keys.identity, anchors, ingredients=ingredients)
+    reading = read_manifest(target, anchors)
+    assert reading.state == "trusted"
+    placed = ["c2pa.placed"] * (len(ingredients) - 1)
+    assert [one.action for one in reading.actions] == ["c2pa.opened", *placed, f"c2pa.{edit}"]
+    assert {one.status for one in reading.ingredients} == {"trusted"}
+    assert (reading.clip_ids, reading.content_clip_id) == ((), opened_claim.clip_id)
+
+
+def test_a_checkpoint_of_the_log_is_signed_along_and_nothing_else_passes_for_one(
+    plain_clip: Path, generated_claim: Claim, home_keys: Keys, anchors: TrustAnchors, target: Path
+) -> None:
+    checkpoint = f"clipproof.org/log\n7\n{'A' * 43}=\n\n\u2014 clipproof.org/log AAAA\n"
+    claim = replace(generated_claim, log_checkpoint=checkpoint)
+    sign_file(plain_clip, target, claim, home_keys.identity, anchors)
+    assert read_manifest(target, anchors).log_checkpoint == checkpoint
+    for wrong in ("", "banana", checkpoint[:-1], checkpoint * 200, checkpoint.replace("7", "07")):
+        with pytest.raises(ClaimError):
+            sign_file(plain_clip, target, replace(claim, log_checkpoint=wrong), home_keys.identity, anchors)
