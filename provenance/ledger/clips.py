@@ -35,10 +35,13 @@ from provenance.ledger.schema import (
     generation_run,
     manifest,
     mark,
+    sound,
 )
 from provenance.pdq import SIDE
+from provenance.sound import SoundFingerprint
 
 _VIDEO_PACKETS = "video/0/packets"
+_SOUND = np.dtype("<u4")
 
 
 def write(connection: Connection, record: ClipRecord) -> None:
@@ -124,6 +127,7 @@ def read(connection: Connection, condition: ColumnElement[bool]) -> ClipRow | No
             .order_by(audit.c.id.desc())
             .limit(1)
         ).scalar_one_or_none(),
+        sound=_read_sound(connection, row.clip_id),
     )
 
 
@@ -206,6 +210,15 @@ def _write_evidence(connection: Connection, clip_id: int, record: ClipRecord) ->
             for ordinal in range(len(frames))
         ]
         connection.execute(insert(fingerprint), rows)
+    if record.sound is not None:
+        connection.execute(
+            insert(sound).values(
+                clip_id=clip_id,
+                start_s=record.sound.start_s,
+                bits=record.sound.bits.astype(_SOUND).tobytes(),
+                reliable=record.sound.reliable.astype(_SOUND).tobytes(),
+            )
+        )
 
 
 def _log_body(clip_id: int, record: ClipRecord) -> dict[str, Any]:
@@ -224,6 +237,7 @@ def _log_body(clip_id: int, record: ClipRecord) -> dict[str, Any]:
         if signed is None
         else {"label": signed.label, "sha256": hashlib.sha256(signed.store).hexdigest()},
         "fingerprint": None if frames is None else hashlib.sha256(frames.hashes.tobytes()).hexdigest(),
+        "sound": None if record.sound is None else hashlib.sha256(record.sound.bits.tobytes()).hexdigest(),
         "audit": None
         if record.audit is None
         else hashlib.sha256(canonical_json(dict(record.audit)).encode()).hexdigest(),
@@ -266,6 +280,14 @@ def _read_manifest(connection: Connection, clip_id: int) -> Manifest | None:
         .where(manifest.c.clip_id == clip_id)
     ).one_or_none()
     return None if row is None else Manifest(row.label, row.name, row.store, row.key_id)
+
+
+def _read_sound(connection: Connection, clip_id: int) -> SoundFingerprint | None:
+    row = connection.execute(select(sound).where(sound.c.clip_id == clip_id)).one_or_none()
+    if row is None:
+        return None
+    bits, reliable = (np.frombuffer(part, _SOUND).astype(np.uint32) for part in (row.bits, row.reliable))
+    return SoundFingerprint(bits, reliable, row.start_s)
 
 
 def _read_fingerprint(connection: Connection, clip_id: int) -> ClipFingerprint | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from media.digest import StreamDigest
 from provenance.fingerprint import ClipFingerprint
+from provenance.sound import SoundFingerprint
 
 RunStatus = Literal["pending", "running", "done", "refused", "failed"]
 ReviewStatus = Literal["pending", "approved", "rejected"]
@@ -132,6 +133,7 @@ class ClipRecord:
     manifest: Manifest | None = None
     fingerprint: ClipFingerprint | None = None
     audit: Json | None = None
+    sound: SoundFingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class ClipRow:
     manifest: Manifest | None
     fingerprint: ClipFingerprint | None
     audit: Json | None
+    sound: SoundFingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
