@@ -164,7 +164,7 @@ def _by_mark(
     if row is None or row.fingerprint is None or not len(part):
         return [RecoveredSegment(start, end, "mark", payload, row)]
     shown = agreement(part, row.fingerprint)
-    if shown.state == "disagree" and end - start < _SHORTEST_S:
+    if shown.state == "disagree" and end - start < _SHORTEST_S and len(part) < len(query):
         shown = replace(shown, state="unclear")
     problem = _manifest_problem(row, payload, read_kept)
     known: KnownBy = "mark_and_pictures" if shown.state == "agree" else "mark"

@@ -22,15 +22,15 @@ Rgb = NDArray[np.uint8]
 
 
 def filmed(seed: int, seconds: float = 4.0) -> Rgb:
-    """Like a camera that pans over a scene of its own: uint8 [T,384,512,3]."""
+    """Like a camera that pans over a scene of its own: uint8 [T,512,640,3]."""
     frames = round(seconds * RATE)
     rng = np.random.default_rng(1000 + seed)
-    wide = np.zeros((384, 512 + 6 * frames), np.float32)
+    wide = np.zeros((512, 640 + 6 * frames), np.float32)
     for sigma, level in ((1, 8), (4, 16), (16, 24), (50, 30)):
         layer = ndimage.gaussian_filter(rng.normal(size=wide.shape).astype(np.float32), sigma)
         wide += level * layer / layer.std()
     picture = np.clip(125 + wide, 0, 255).astype(np.uint8)
-    luma = np.stack([picture[:, 6 * t : 6 * t + 512] for t in range(frames)])
+    luma = np.stack([picture[:, 6 * t : 6 * t + 640] for t in range(frames)])
     return np.repeat(luma[..., None], 3, axis=3)
 
 
@@ -65,7 +65,7 @@ def write_sound(
 
 
 def encoded(
-    path: Path, luma: Sequence[NDArray[np.uint8]], sound: NDArray[np.float32] | None = None, *, crf: int = 26
+    path: Path, luma: Sequence[NDArray[np.uint8]], sound: NDArray[np.float32] | None = None, *, crf: int = 21
 ) -> Path:
     """Luma planes and sound as an ordinary platform encodes them: H.264 and AAC at 64 kb/s."""
     with av.open(str(path), "w") as output:

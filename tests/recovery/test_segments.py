@@ -45,7 +45,7 @@ def test_a_compilation_is_taken_apart(
 def test_a_mark_transplanted_into_one_segment_is_a_conflict(
     home: Home, clips: list[Marked], pictures: Pictures, verified: Verify, tmp_path: Path
 ) -> None:
-    embedder = Embedder(512, 384, int(clips[1].clip_id, 16), home.keys.mark_key)
+    embedder = Embedder(640, 512, int(clips[1].clip_id, 16), home.keys.mark_key)
     forged = [embedder.embed(p[..., 0], index / RATE) for index, p in enumerate(filmed(8, 3.0))]
     report = verified(encoded(tmp_path / "forged.mp4", pictures[0][:72] + forged))
     assert (report.verdict, report.exit_code) == ("watermark_conflict", 1)
@@ -69,7 +69,7 @@ def test_a_trimmed_and_faster_copy_says_where_and_how_fast(
 def test_black_leader_and_a_still_between_segments_belong_to_nobody(
     clips: list[Marked], pictures: Pictures, verified: Verify, tmp_path: Path
 ) -> None:
-    black = [np.full((384, 512), 16, np.uint8)] * 36
+    black = [np.full((512, 640), 16, np.uint8)] * 36
     still = [filmed(7, 0.1)[0, ..., 0]] * 36
     luma = black + pictures[0][:72] + still + pictures[2][24:]
     report = verified(encoded(tmp_path / "leader.mp4", luma))
