@@ -159,8 +159,10 @@ def _place(block: SoundFingerprint, record: SoundFingerprint) -> tuple[float, fl
             return None
         found = _place(record, block)
         return None if found is None else (found[0], found[2], found[1])
-    bits = np.lib.stride_tricks.sliding_window_view(record.bits, length)
-    both = np.lib.stride_tricks.sliding_window_view(record.reliable, length)
+    # Half of the block may lie before the record or after it, where nothing counts.
+    beyond = length // 2
+    bits = np.lib.stride_tricks.sliding_window_view(np.pad(record.bits, beyond), length)
+    both = np.lib.stride_tricks.sliding_window_view(np.pad(record.reliable, beyond), length)
     best: tuple[float, float, float] | None = None
     for first in range(0, len(bits), 4096):  # a bound on memory
         counted = both[first : first + 4096] & block.reliable
@@ -172,7 +174,7 @@ def _place(block: SoundFingerprint, record: SoundFingerprint) -> tuple[float, fl
         rates = np.where(enough, wrong / np.maximum(total, 1), 1.0)
         at = int(rates.argmin())
         if best is None or rates[at] < best[0]:
-            best = (float(rates[at]), block.start_s, record.start_s + (first + at) * STEP_S)
+            best = (float(rates[at]), block.start_s, record.start_s + (first + at - beyond) * STEP_S)
     return best
 
 

@@ -65,7 +65,7 @@ def write_sound(
 
 
 def encoded(
-    path: Path, luma: Sequence[NDArray[np.uint8]], sound: NDArray[np.float32] | None = None, *, crf: int = 21
+    path: Path, luma: Sequence[NDArray[np.uint8]], sound: NDArray[np.float32] | None = None, *, crf: int = 18
 ) -> Path:
     """Luma planes and sound as an ordinary platform encodes them: H.264 and AAC at 64 kb/s."""
     with av.open(str(path), "w") as output:
