@@ -228,7 +228,7 @@ def sound_evidence(found: Findings, has_sound: bool) -> Evidence:
         "absent": "no sound, as recorded",
         "swapped": "SWAPPED: other sound than was recorded with these pictures",
         "partly": "partly replaced: some of it is the recorded sound, some is not",
-        "removed": "removed: the record has sound here",
+        "removed": "removed, or drowned in even noise: the record has sound here",
         "added": "added: the record has no sound",
         "not_comparable": f"cannot be compared ({gravest.reason})",
     }

@@ -20,9 +20,9 @@ _CHANGE = 0.06  # of the energies compared: a smaller change is not relied on
 _SILENCE = 1e-7  # energy a sample: -70 dB of full scale
 
 BLOCK = 128  # sub-fingerprints that are compared at once: three seconds
-# Calibrated with benchmarks/fingerprint.py (docs/recovery.md): error rate of reliable bits.
-SAME_SOUND = 0.30
-OTHER_SOUND = 0.38
+# Error rates of reliable bits, calibrated on made speech and music: docs/recovery.md.
+SAME_SOUND = 0.20  # re-encoded sounds stay below 0.01
+OTHER_SOUND = 0.28  # at the best of all places; strangers have 0.31 or more
 MIN_BITS = 400  # reliable bits of a block, below which it says nothing
 _MOST_BLOCKS = 12
 _DRIFT_S = 0.3  # sound that lies this far from where the pictures put it was moved
@@ -104,14 +104,10 @@ def compare_sound(
     kept = record
     if record is not None and offset_s is not None:
         kept = record.part(offset_s + speed * span[0], offset_s + speed * span[1])
-    if record is None or not record.speaks:
-        if heard is None or not heard.speaks:
-            return SoundFinding("absent")
-        return (
-            SoundFinding("added")
-            if record is None
-            else SoundFinding("not_comparable", "the record is silent")
-        )
+    if record is None:
+        return SoundFinding("added" if heard is not None and heard.speaks else "absent")
+    if not record.speaks:
+        return SoundFinding("not_comparable", "the recorded sound is silent or too even")
     if heard is None or not heard.speaks:
         if kept is None or not kept.speaks:
             return SoundFinding("not_comparable", "the record is silent here")

@@ -92,7 +92,7 @@ def noise_like(seed: int, seconds: float) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("kind", [speech_like, music_like, noise_like])
 @pytest.mark.parametrize(("codec", "suffix"), [("aac", "mp4"), ("libopus", "mkv")])
-def test_every_kind_of_sound_survives_a_re_encode_and_differs_from_its_like(
+def test_speech_and_music_survive_a_re_encode_and_even_noise_says_nothing(
     kind: Callable[[int, float], NDArray[np.float32]], codec: str, suffix: str, tmp_path: Path
 ) -> None:
     def stored(seed: int, bit_rate: int, gain: float) -> SoundFingerprint:
@@ -104,9 +104,8 @@ def test_every_kind_of_sound_survives_a_re_encode_and_differs_from_its_like(
     whole = {"span": (0.0, 6.0), "offset_s": 0.0, "speed": 1.0}
     same = compare_sound(stored(1, 64_000, 0.3), record, **whole).state
     other = compare_sound(stored(2, 96_000, 1.0), record, **whole).state
-    if kind is noise_like:  # codecs put noise of their own in its place: no one is accused, none is vouched for
-        assert {same, other} <= {"same", "not_comparable", "swapped"}
-        assert (same, other) not in [("swapped", "swapped"), ("swapped", "same"), ("same", "same")]
+    if kind is noise_like:  # too even to tell: codecs put noise of their own in its place
+        assert (same, other) == ("not_comparable", "not_comparable")
     else:
         assert (same, other) == ("same", "swapped")
 
@@ -123,5 +122,5 @@ def test_a_steady_tone_and_silence_accuse_nobody() -> None:
     silence = sound_fingerprint(np.zeros(6 * RATE_HZ, np.float32))
     whole = {"span": (0.0, 6.0), "offset_s": 0.0, "speed": 1.0}
     assert not tone.speaks
-    assert compare_sound(tone, tone, **whole).state in ("absent", "not_comparable")
-    assert compare_sound(silence, tone, **whole).state in ("absent", "not_comparable")
+    assert compare_sound(tone, tone, **whole).state == "not_comparable"
+    assert compare_sound(silence, tone, **whole).state == "not_comparable"
