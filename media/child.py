@@ -281,7 +281,7 @@ def send_stream_digest(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
         for packet in container.demux(list(streams.values())):
             if head is None and packet.stream_index == video.index:
                 with contextlib.suppress(av.error.FFmpegError):
-                    head = next(iter(packet.decode()), None)
+                    head = next((f for f in packet.decode() if isinstance(f, av.VideoFrame)), None)
             if not packet.size:
                 continue
             packets, timing = hashes[packet.stream_index]
@@ -357,7 +357,7 @@ def send_sound(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
         if not sounds:
             return wire.send({"kind": "end", "decode_errors": 0})
         stream = sounds[0]
-        shown = Fraction((video.start_time or 0) * video.time_base)
+        shown = (video.start_time or 0) * Fraction(video.time_base or 1)
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
         for packet in container.demux(stream):
             try:
@@ -366,7 +366,9 @@ def send_sound(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
                 errors += 1
                 continue
             for frame in frames:
-                heard = Fraction(frame.pts * frame.time_base) if frame.pts is not None else shown
+                heard = shown
+                if frame.pts is not None and frame.time_base is not None:
+                    heard = frame.pts * Fraction(frame.time_base)
                 for piece in resampler.resample(frame):
                     values = np.ascontiguousarray(piece.to_ndarray(), dtype=np.float32)
                     if sent + values.size > limits.max_seconds * rate:

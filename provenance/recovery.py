@@ -19,14 +19,16 @@ from provenance.alignment import Span, align
 from provenance.fingerprint import ClipFingerprint
 from provenance.ledger import ClipRow, Ledger, clip_id_hex
 from provenance.manifest import SOFT_BINDING_ALG
+from provenance.pdq import BITS
 from provenance.reading import ManifestReading
 from provenance.sound import SoundFinding, SoundFingerprint, compare_sound
 from provenance.watermark import Detection
 
+Cuts = NDArray[np.float64]
 KnownBy = Literal["mark_and_pictures", "mark", "pictures", "neither"]
 
 _CUT = 80  # bits between neighbouring query pictures, 1/8 s apart; within a scene they stay below 60
-_REACH_S = 0.8  # a border of the mark's parts is known to half a second, and to a query picture
+_REACH_S = 0.6  # a border of the mark's parts is known to half a second, and to a query picture
 _SHORTEST_S = 1.0  # below, a part has too few pictures for a disagreement to mean anything
 _SAME_LINE_S = 0.4
 _MOST_LOOK_ALIKES = 3
@@ -285,26 +287,26 @@ def _slice(query: ClipFingerprint, start: float, end: float) -> ClipFingerprint:
     )
 
 
-def _cuts(query: ClipFingerprint) -> NDArray[np.float64]:
-    """Times of pictures that differ from the one before as one scene from another."""
+def _cuts(query: ClipFingerprint) -> Cuts:
+    """Pictures that differ from the one before as one scene from another: [N,2] of time and bits."""
     if len(query) < 2:
-        return np.zeros(0)
+        return np.zeros((0, 2))
     bits = np.bitwise_count(query.hashes[1:] ^ query.hashes[:-1]).sum(axis=1)
     flat = (query.qualities[1:] < _MIN_QUALITY) != (query.qualities[:-1] < _MIN_QUALITY)
-    return np.asarray(query.times[1:][(bits >= _CUT) | flat], dtype=np.float64)
+    bits = np.where(flat, BITS // 2, bits)
+    return np.column_stack([query.times[1:], bits])[bits >= _CUT].astype(np.float64)
 
 
-def _nearest_cut(cuts: NDArray[np.float64], time: float) -> float:
-    if not len(cuts):
-        return time
-    nearest = float(cuts[np.abs(cuts - time).argmin()])
-    return nearest if abs(nearest - time) <= _REACH_S else time
+def _nearest_cut(cuts: Cuts, time: float) -> float:
+    """The hardest cut near a time, which fast movement never reaches; else the time itself."""
+    near = cuts[np.abs(cuts[:, 0] - time) <= _REACH_S]
+    return float(near[near[:, 1].argmax(), 0]) if len(near) else time
 
 
-def _edge(cuts: NDArray[np.float64], time: float, limit: float) -> float:
+def _edge(cuts: Cuts, time: float, limit: float) -> float:
     """A span ends at a recorded picture, up to half a second within what it shows."""
     return limit if abs(limit - time) <= _REACH_S else _nearest_cut(cuts, time)
 
 
-def _has_cut(cuts: NDArray[np.float64], start: float, end: float) -> bool:
-    return bool(((cuts >= start - 0.1) & (cuts <= end + 0.1)).any())
+def _has_cut(cuts: Cuts, start: float, end: float) -> bool:
+    return bool(((cuts[:, 0] >= start - 0.1) & (cuts[:, 0] <= end + 0.1)).any())

@@ -189,4 +189,4 @@ def _bands() -> NDArray[np.float64]:
     edges = np.geomspace(_LOW_HZ, _HIGH_HZ, _BANDS + 2) * _WINDOW / RATE_HZ
     line = np.arange(_WINDOW // 2 + 1)[:, None]
     covered = np.minimum(edges[None, 1:], line + 1) - np.maximum(edges[None, :-1], line)
-    return np.maximum(covered, 0.0)
+    return np.asarray(np.maximum(covered, 0.0), dtype=np.float64)

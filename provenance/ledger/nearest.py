@@ -188,5 +188,5 @@ def _by_faiss(recorded: NDArray[np.uint8], hashes: NDArray[np.uint8], max_distan
     index.add(np.ascontiguousarray(recorded))
     # Its radius is exclusive.
     limits, bits, frames = index.range_search(np.ascontiguousarray(hashes), max_distance + 1)
-    asked = np.repeat(np.arange(len(hashes)), np.diff(limits.astype(np.int64)))
+    asked = np.repeat(np.arange(len(hashes)), (limits[1:] - limits[:-1]).astype(np.int64))
     return asked, frames.astype(np.int64), bits.astype(np.int64)
