@@ -9,6 +9,7 @@ It does not show attacks made against PDQ itself, nor camera recordings of scree
 """
 
 import argparse
+import csv
 import json
 import random
 import time
@@ -22,8 +23,10 @@ from typing import Any
 import av
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta
 
 from provenance.agreement import Agreement, agreement
+from provenance.alignment import align
 from provenance.fingerprint import QUERY_RATE_HZ, ClipFingerprint, Fingerprinter
 
 Frames = list[tuple[NDArray[np.uint8], float]]
@@ -130,16 +133,48 @@ def table(rows: dict[str, list[Agreement]]) -> Iterator[dict[str, Any]]:
         yield {"query": name, "states": states, "distance": distance.tolist(), "overlay": overlay}
 
 
+def folders(root: Path, split: str | None) -> list[Path]:
+    """The clips under a folder; with a `manifest.csv` of `path` and `split` columns, those of one split."""
+    manifest = root / "manifest.csv"
+    if split is None or not manifest.exists():
+        return sorted(p for p in root.rglob("*") if p.suffix in (".mp4", ".webm", ".mov", ".gif"))
+    with manifest.open(newline="") as file:
+        return sorted(root / row["path"] for row in csv.DictReader(file) if row["split"] == split)
+
+
+def alignments(records: dict[Path, ClipFingerprint], queries: dict[Path, ClipFingerprint]) -> dict[str, Any]:
+    """How often clips of different folders align, with a 95 % upper bound; and how well own copies do."""
+    strangers = [
+        max((span.score for span in align(queries[one], records[other])), default=0.0)
+        for one in records
+        for other in records
+        if one.parent != other.parent
+    ]
+    own = [max((span.score for span in align(queries[one], records[one])), default=0.0) for one in records]
+    wrong = sum(score > 0 for score in strangers)
+    bound = float(beta.ppf(0.95, wrong + 1, len(strangers) - wrong))
+    found = sum(score > 0 for score in own) / len(own)
+    print(
+        f"alignment: {wrong} of {len(strangers)} pairs of strangers match (rate below {bound:.1e} at 95 %), "
+        f"highest score {max(strangers):.2f}; {found:.0%} of the clips match themselves"
+    )
+    return {"pairs": len(strangers), "false": wrong, "upper_95": bound, "own_found": found}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, required=True, help="a folder of clips, one folder per source")
     parser.add_argument("--limit", type=int, default=60, help="how many clips")
     parser.add_argument("--strangers", type=int, default=3, help="strangers to compare each clip with")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each clip")
+    parser.add_argument(
+        "--split", help="of the folder's manifest.csv: `fit` to choose, `report` for the table"
+    )
+    parser.add_argument("--align-only", action="store_true", help="only align all pairs of strangers in time")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     chance = random.Random(0)
-    paths = sorted(p for p in arguments.clips.rglob("*") if p.suffix in (".mp4", ".webm", ".mov", ".gif"))
+    paths = folders(arguments.clips, arguments.split)
     chance.shuffle(paths)
     records: dict[Path, ClipFingerprint] = {}
     queries: dict[Path, ClipFingerprint] = {}
@@ -152,8 +187,15 @@ def main() -> None:
             continue
         records[path] = fingerprint(frames, 2.0)
         queries[path] = fingerprint(frames, QUERY_RATE_HZ)
+        if arguments.align_only:
+            continue
         for name, copy in COPIES.items():
             findings[name].append(agreement(fingerprint(copy(frames), QUERY_RATE_HZ), records[path]))
+    aligned = alignments(records, queries)
+    if arguments.align_only:
+        if arguments.json:
+            arguments.json.write_text(json.dumps(aligned, indent=1))
+        return
     for path in records:
         others = [other for other in records if other.parent != path.parent]
         for other in chance.sample(others, min(arguments.strangers, len(others))):

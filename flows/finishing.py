@@ -25,6 +25,7 @@ from media import (
     frames_digest,
     open_clip,
     probe,
+    read_sound,
     stream_digest,
     yuv420p_of_rgb,
 )
@@ -36,6 +37,7 @@ from provenance.manifest import Claim, ContentDigests, Credit, Edit, ModelCard, 
 from provenance.manifest import Generation as ClaimedGeneration
 from provenance.reading import read_manifest
 from provenance.signing import Ingredient, sign_file
+from provenance.sound import RATE_HZ, SoundFingerprint, sound_fingerprint
 from provenance.verify import verify_clip
 from provenance.watermark import DEFAULT_STRENGTH, SCHEME, Detector, Embedder
 from provenance.watermark.detect import READ_RATE
@@ -224,6 +226,7 @@ def record(home: Home, run: Run, origin: Origin, report: Mapping[str, Any] | Non
             credits=origin.credits,
             manifest=Manifest(reading.label, reading.signer, store, home.identity.certificate_sha256),
             fingerprint=fingerprint_of(signed),
+            sound=sound_of(signed),
             audit=report,
             labels=_labels(signed, made["visible_label"]),
             awaits_time_stamp=home.settings.tsa_url is not None and not reading.has_timestamp,
@@ -252,6 +255,12 @@ def fingerprint_of(path: Path) -> ClipFingerprint:
         for frame in clip:
             fingerprinter.update(frame.planes[0], float(frame.time))
     return fingerprinter.finish()
+
+
+def sound_of(path: Path) -> SoundFingerprint | None:
+    """The fingerprint of a file's sound, or None where it has none."""
+    heard = read_sound(path, rate_hz=RATE_HZ)
+    return None if heard is None else sound_fingerprint(heard.samples, heard.start_s)
 
 
 def reads_back(home: Home, run: Run, path: Path) -> bool:

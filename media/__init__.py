@@ -5,10 +5,11 @@ database never runs a demuxer or a decoder over bytes that it does not trust.
 """
 
 from media.clip import ClipReader, Color, Frame, Probe, open_clip, probe
-from media.digest import StreamDigest, file_digest, frames_digest, stream_digest
+from media.digest import StreamDigest, examine, file_digest, frames_digest, stream_digest
 from media.errors import CorruptMedia, LimitExceeded, MediaError, OutputError, UnsupportedMedia
 from media.files import atomic_path, require_writable
 from media.limits import Limits
+from media.sound import Sound, read_sound
 from media.store import Store
 from media.writer import ClipWriter, yuv420p_of_rgb
 
@@ -23,14 +24,17 @@ __all__ = [
     "MediaError",
     "OutputError",
     "Probe",
+    "Sound",
     "Store",
     "StreamDigest",
     "UnsupportedMedia",
     "atomic_path",
+    "examine",
     "file_digest",
     "frames_digest",
     "open_clip",
     "probe",
+    "read_sound",
     "require_writable",
     "stream_digest",
     "yuv420p_of_rgb",

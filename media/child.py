@@ -7,6 +7,7 @@ The last message is `end` or `error`. Nothing is ever unpickled on either side.
 
 import contextlib
 import hashlib
+import itertools
 import json
 import resource
 import sys
@@ -170,32 +171,34 @@ class Frames:
                 self.errors += 1
 
 
-def first_rotation(path: str, demuxer: str, limits: Limits) -> tuple[int, bytes]:
-    """Counter-clockwise degrees and the raw display matrix, which FFmpeg gives with a frame."""
-    with open_container(path, demuxer) as container:
-        stream = video_stream(container, path, limits)
-        for _, _, frame in Frames(container, stream, path, limits):
-            matrix = b""
-            with contextlib.suppress(KeyError):
-                matrix = bytes(frame.side_data[SideDataType.DISPLAYMATRIX])  # type: ignore[typeddict-item]
-            return int(frame.rotation), matrix
-    raise RefusalError("CorruptMedia", f"{path}: not one frame decodes")
+def display_matrix(frame: av.VideoFrame) -> bytes:
+    """The raw display matrix, which FFmpeg gives with a frame; empty where there is none."""
+    with contextlib.suppress(KeyError):
+        return bytes(frame.side_data[SideDataType.DISPLAYMATRIX])  # type: ignore[typeddict-item]
+    return b""
 
 
-def describe(container: InputContainer, stream: Any, rotation: int) -> dict[str, Any]:
+def no_frame(path: str) -> RefusalError:
+    return RefusalError("CorruptMedia", f"{path}: not one frame decodes")
+
+
+def upright(said: dict[str, Any], rotation: int) -> dict[str, Any]:
+    """A description whose width and height are those of the displayed picture."""
+    sides = (said["width"], said["height"])
+    width, height = sides[::-1] if round(rotation / 90) % 2 else sides
+    return said | {"width": width, "height": height, "rotation": rotation}
+
+
+def describe(container: InputContainer, stream: Any) -> dict[str, Any]:
     context = stream.codec_context
-    width, height = context.width, context.height
-    if round(rotation / 90) % 2:
-        width, height = height, width
     duration = float(stream.duration * stream.time_base) if stream.duration else None
     if duration is None and container.duration:
         duration = container.duration / 1e6
     components = context.format.components if context.format else ()
     rate = stream.average_rate or stream.guessed_rate
     return {
-        "width": width,
-        "height": height,
-        "rotation": rotation,
+        "width": context.width,
+        "height": context.height,
         "pixel_format": context.pix_fmt or "",
         "bit_depth": max((component.bits for component in components), default=8),
         "codec": context.name,
@@ -211,16 +214,23 @@ def describe(container: InputContainer, stream: Any, rotation: int) -> dict[str,
 
 def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
     path, demuxer = job["path"], job["demuxer"]
-    rotation, _ = first_rotation(path, demuxer, limits)
     with open_container(path, demuxer) as container:
         stream = video_stream(container, path, limits)
-        wire.send({"kind": "probe", "probe": describe(container, stream, rotation)})
+        frames = Frames(container, stream, path, limits)
+        said = describe(
+            container, stream
+        )  # before a decoder is opened, which may change what the context says
+        decoded = iter(frames)
+        head = next(decoded, None)
+        if head is None:
+            raise no_frame(path)
+        rotation = int(head[2].rotation)
+        wire.send({"kind": "probe", "probe": upright(said, rotation)})
         if job["probe_only"]:
             return wire.send({"kind": "end", "decode_errors": 0})
-        frames = Frames(container, stream, path, limits)
         step = Fraction(*job["step"]) if job["step"] else None
         first = due = None
-        for index, time, frame in frames:
+        for index, time, frame in itertools.chain([head], decoded):
             first = time if first is None else first
             if time - first < job["start_s"]:
                 continue
@@ -251,21 +261,27 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
 def send_stream_digest(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
     """Per stream: SHA-256 of its packets, of their times and of its parameters."""
     path, demuxer = job["path"], job["demuxer"]
-    _, matrix = first_rotation(path, demuxer, limits)
     with open_container(path, demuxer) as container:
-        video_stream(container, path, limits)
+        video = video_stream(container, path, limits)
+        said = describe(container, video)
+        head: av.VideoFrame | None = None
         streams = {s.index: s for s in container.streams if s.type in ("video", "audio", "subtitle")}
         ordinals: dict[str, int] = {}
         names: dict[int, str] = {}
         hashes: dict[int, Any] = {}
         first: dict[int, Fraction] = {}
         counts: dict[int, int] = {}
+        # Read before a decoder is opened, which may change what the context says.
+        described = {index: parameters(stream) for index, stream in streams.items()}
         for index, stream in streams.items():
             ordinal = ordinals[stream.type] = ordinals.get(stream.type, -1) + 1
             names[index] = f"{stream.type}/{ordinal}"
             hashes[index] = (hashlib.sha256(), hashlib.sha256())
             counts[index] = 0
         for packet in container.demux(list(streams.values())):
+            if head is None and packet.stream_index == video.index:
+                with contextlib.suppress(av.error.FFmpegError):
+                    head = next((f for f in packet.decode() if isinstance(f, av.VideoFrame)), None)
             if not packet.size:
                 continue
             packets, timing = hashes[packet.stream_index]
@@ -281,17 +297,23 @@ def send_stream_digest(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
             counts[packet.stream_index] += 1
             if counts[packet.stream_index] > 50 * limits.max_frames:
                 raise RefusalError("LimitExceeded", f"{path}: too many packets")
+        if head is None:
+            raise no_frame(path)
+        described[video.index]["display_matrix"] = display_matrix(head).hex()
         components = {}
-        for index, stream in streams.items():
+        for index in streams:
             packets, timing = hashes[index]
             components[f"{names[index]}/packets"] = packets.hexdigest()
             components[f"{names[index]}/timing"] = timing.hexdigest()
-            components[f"{names[index]}/parameters"] = parameters(stream, matrix).hex()
+            text = json.dumps(described[index], sort_keys=True).encode()
+            components[f"{names[index]}/parameters"] = hashlib.sha256(text).hexdigest()
+    wire.send({"kind": "probe", "probe": upright(said, int(head.rotation))})
     wire.send({"kind": "components", "components": components})
     wire.send({"kind": "end", "decode_errors": 0})
 
 
-def parameters(stream: Any, display_matrix: bytes) -> bytes:
+def parameters(stream: Any) -> dict[str, Any]:
+    """How a stream's packets are to be decoded; the display matrix is added once a frame has told it."""
     context = stream.codec_context
     said: dict[str, Any] = {"codec": context.name if context else "", "extradata": ""}
     if context is not None and context.extradata:
@@ -302,11 +324,11 @@ def parameters(stream: Any, display_matrix: bytes) -> bytes:
             "size": [context.width, context.height],
             # FFmpeg says 0/1 and 1/1 for square samples, depending on the container
             "sample_aspect": str(aspect) if aspect else "1",
-            "display_matrix": display_matrix.hex(),
+            "display_matrix": "",
         }
     elif stream.type == "audio":
         said |= {"rate": context.sample_rate, "layout": context.layout.name}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+    return said
 
 
 def send_frames_digest(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
@@ -322,7 +344,49 @@ def send_frames_digest(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
     wire.send({"kind": "end", "decode_errors": frames.errors})
 
 
-JOBS = {"frames": send_frames, "stream_digest": send_stream_digest, "frames_digest": send_frames_digest}
+def send_sound(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
+    """The first sound stream as mono float32 at `job["rate"]`, and when it starts after the first picture.
+
+    A stream without sound, or whose codec is not known, gives no `samples` message.
+    """
+    path, rate = job["path"], job["rate"]
+    errors = sent = 0
+    with open_container(path, job["demuxer"]) as container:
+        video = video_stream(container, path, limits)
+        sounds = [stream for stream in container.streams.audio if stream.codec_context is not None]
+        if not sounds:
+            return wire.send({"kind": "end", "decode_errors": 0})
+        stream = sounds[0]
+        shown = (video.start_time or 0) * Fraction(video.time_base or 1)
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                errors += 1
+                continue
+            for frame in frames:
+                heard = shown
+                if frame.pts is not None and frame.time_base is not None:
+                    heard = frame.pts * Fraction(frame.time_base)
+                for piece in resampler.resample(frame):
+                    values = np.ascontiguousarray(piece.to_ndarray(), dtype=np.float32)
+                    if sent + values.size > limits.max_seconds * rate:
+                        raise RefusalError("LimitExceeded", f"{path}: longer than {limits.max_seconds:g} s")
+                    if values.size:
+                        start = heard - shown
+                        times = {"start": [start.numerator, start.denominator]} if not sent else {}
+                        wire.send({"kind": "samples"} | times, values.tobytes())
+                    sent += values.size
+    wire.send({"kind": "end", "decode_errors": errors})
+
+
+JOBS = {
+    "frames": send_frames,
+    "stream_digest": send_stream_digest,
+    "frames_digest": send_frames_digest,
+    "sound": send_sound,
+}
 
 
 def main() -> None:

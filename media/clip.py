@@ -53,6 +53,22 @@ class Probe:
     color: Color
 
 
+def probe_of(path: Path, said: dict[str, Any]) -> Probe:
+    """A probe from what the child said of the file at `path`."""
+    container = sniff(path)
+    return Probe(
+        path=path,
+        media_type=container.media_type,
+        demuxer=container.demuxer,
+        frame_rate=Fraction(*said.pop("frame_rate")) if said["frame_rate"] else said.pop("frame_rate"),
+        time_base=Fraction(*said.pop("time_base")),
+        audio_codecs=tuple(said.pop("audio_codecs")),
+        color=Color(*said.pop("color")),
+        size_bytes=path.stat().st_size,
+        **said,
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One upright picture: `index` among the file's frames and presentation `time` in seconds, exact."""
@@ -72,20 +88,8 @@ class ClipReader:
         self._messages: Generator[tuple[dict[str, Any], bytes], None, None] = run_job(
             "frames", path, limits, **options
         )  # type: ignore[assignment]
-        container = sniff(path)
         header, _ = next(self._messages)
-        said = header["probe"]
-        self.probe = Probe(
-            path=path,
-            media_type=container.media_type,
-            demuxer=container.demuxer,
-            frame_rate=Fraction(*said.pop("frame_rate")) if said["frame_rate"] else said.pop("frame_rate"),
-            time_base=Fraction(*said.pop("time_base")),
-            audio_codecs=tuple(said.pop("audio_codecs")),
-            color=Color(*said.pop("color")),
-            size_bytes=path.stat().st_size,
-            **said,
-        )
+        self.probe = probe_of(path, header["probe"])
         self.decode_errors = 0
 
     def __iter__(self) -> Iterator[Frame]:

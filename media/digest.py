@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from media.clip import Probe, probe_of
 from media.errors import UnsupportedMedia
 from media.limits import Limits
 from media.sandbox import run_job
@@ -44,8 +45,18 @@ def file_digest(path: Path | str) -> bytes:
 
 def stream_digest(path: Path | str, *, limits: Limits | None = None) -> StreamDigest:
     """The stream digest of a file; survives a lossless remux. Raises `media.MediaError`."""
-    (header, _), *_ = run_job("stream_digest", path, limits or Limits())
-    return StreamDigest({name: bytes.fromhex(part) for name, part in header["components"].items()})
+    return examine(path, limits=limits)[1]
+
+
+def examine(path: Path | str, *, limits: Limits | None = None) -> tuple[Probe, StreamDigest]:
+    """What the container says and the stream digest, in one pass over the packets; one frame is decoded.
+
+    Raises `media.MediaError`.
+    """
+    path = Path(path)
+    (said, _), (digests, _), *_ = run_job("stream_digest", path, limits or Limits())
+    components = {name: bytes.fromhex(part) for name, part in digests["components"].items()}
+    return probe_of(path, said["probe"]), StreamDigest(components)
 
 
 def frames_digest(path: Path | str, *, limits: Limits | None = None) -> bytes:

@@ -16,6 +16,8 @@ from provenance.agreement import Agreement
 from provenance.keys import Keys
 from provenance.ledger import ClipRow, Ledger, clip_id_hex
 from provenance.reading import ManifestReading, read_kept_manifest
+from provenance.recovery import RecoveredSegment
+from provenance.recovery import summary as summary_of
 from provenance.trust import TrustAnchors
 from provenance.watermark import Detection
 
@@ -26,7 +28,9 @@ State = Literal["holds", "fails", "found", "absent", "unclear", "not_checked"]
 class Evidence:
     """One check's finding: what was looked at, what was found, in words and as JSON."""
 
-    check: Literal["container", "manifest", "streams", "mark", "fingerprint", "third_party", "detector"]
+    check: Literal[
+        "container", "manifest", "streams", "mark", "fingerprint", "sound", "third_party", "detector"
+    ]
     state: State
     summary: str
     details: dict[str, Any] = field(default_factory=dict)
@@ -42,7 +46,10 @@ class Findings:
     stream_differences: tuple[str, ...] = ()
     detection: Detection | None = None
     marked: ClipRow | None = None  # the ledger's clip with this mark
-    agreement: Agreement | None = None  # of the pictures with that record's
+    agreement: Agreement | None = (
+        None  # of the pictures with that record's; with segments, the worst of theirs
+    )
+    segments: tuple[RecoveredSegment, ...] = ()
 
 
 def container_evidence(said: Probe) -> Evidence:
@@ -110,6 +117,8 @@ def stream_evidence(
 
 def mark_evidence(found: Findings, keys: Keys | None, ledger: Ledger | None, trust: TrustAnchors) -> Evidence:
     """Whether there is a mark, of which clip, where in time, under which geometry."""
+    if found.exact is not None and found.detection is None:
+        return Evidence("mark", "not_checked", _AS_RECORDED)
     if keys is None or found.detection is None:
         return Evidence("mark", "not_checked", "no mark key to look for a watermark with")
     detection = found.detection
@@ -154,8 +163,33 @@ def _probability(p_value: float) -> str:
     return f"p ≤ {p_value:.0e}" if p_value > 1e-300 else "p < 1e-300"
 
 
+_AS_RECORDED = "not searched: it plays exactly what was recorded with this mark"
+
+
 def picture_evidence(found: Findings) -> Evidence:
-    """Whether the pictures are those of the clip that the mark names."""
+    """Whether the pictures are those of the clip that the mark names, part by part where there are several."""
+    if found.exact is not None and found.detection is None:
+        return Evidence("fingerprint", "not_checked", "not compared: it plays exactly what was recorded")
+    details = {"segments": [one.to_dict() for one in found.segments]}
+    looks = [one for one in found.segments if one.known_by == "pictures" and one.clip_id is not None]
+    if found.agreement is None and looks:
+        names = ", ".join(dict.fromkeys(clip_id_hex(one.clip_id or 0) for one in looks))
+        said = f"its pictures look like clip {names}: a lead, not a proof"
+        return Evidence("fingerprint", "unclear", said, details | {"leads": names.split(", ")})
+    problems = [one.manifest_problem for one in found.segments if one.manifest_problem]
+    if found.agreement is not None and len(found.segments) > 1:
+        if found.agreement.state == "disagree":
+            wrong = next(one for one in found.segments if one.agreement and one.agreement.state == "disagree")
+            said = (
+                f"from {wrong.start_s:.1f} to {wrong.end_s:.1f} s the pictures are not those of the clip "
+                f"{clip_id_hex(wrong.clip_id or 0)} that the mark there names: a transplanted watermark is suspected"
+            )
+            return Evidence("fingerprint", "fails", said, details)
+        if found.agreement.state == "agree" and not problems:
+            said = f"where mark and pictures agree: {summary_of(found.segments)}"
+            return Evidence("fingerprint", "holds", said, plain_json(found.agreement) | details)
+    if problems:
+        return Evidence("fingerprint", "unclear", f"not vouched for: {problems[0]}", details)
     if found.agreement is None:
         return Evidence("fingerprint", "not_checked", "no marked record to compare the pictures with")
     states: dict[str, tuple[State, str]] = {
@@ -166,8 +200,50 @@ def picture_evidence(found: Findings) -> Evidence:
         ),
         "unclear": ("unclear", "too little in the pictures to compare them with that record"),
     }
-    state, summary = states[found.agreement.state]
-    return Evidence("fingerprint", state, summary, plain_json(found.agreement))
+    state, said = states[found.agreement.state]
+    return Evidence("fingerprint", state, said, plain_json(found.agreement) | details)
+
+
+def sound_evidence(found: Findings, has_sound: bool) -> Evidence:
+    """Whether the sound is the recorded one, part by part."""
+    if found.exact is not None:
+        return Evidence("sound", "holds" if has_sound else "absent", _sound_words(has_sound))
+    heard = [one for one in found.segments if one.sound is not None]
+    if not heard:
+        return Evidence("sound", "not_checked", "no recovered pictures whose sound could be compared")
+    states: dict[str, State] = {
+        "same": "holds",
+        "absent": "absent",
+        "swapped": "fails",
+        "partly": "fails",
+        "removed": "fails",
+        "added": "fails",
+        "not_comparable": "unclear",
+    }
+    findings = [one.sound for one in heard if one.sound is not None]
+    gravest = max(findings, key=lambda one: ("absent", "same", "not_comparable").count(one.state) == 0)
+    moved = any(one.offset_s for one in findings)
+    words = {
+        "same": "the recorded sound" + (", moved against the pictures" if moved else ""),
+        "absent": "no sound, as recorded",
+        "swapped": "SWAPPED: other sound than was recorded with these pictures",
+        "partly": "partly replaced: some of it is the recorded sound, some is not",
+        "removed": "removed, or drowned in even noise: the record has sound here",
+        "added": "added: the record has no sound",
+        "not_comparable": f"cannot be compared ({gravest.reason})",
+    }
+    state = states[gravest.state]
+    if gravest.state in ("same", "absent", "not_comparable"):
+        gravest = next((one for one in findings if one.state == "not_comparable"), findings[0])
+        state = "fails" if moved else states[gravest.state]
+    details = {
+        "segments": [{"start_s": one.start_s, "end_s": one.end_s} | plain_json(one.sound) for one in heard]
+    }
+    return Evidence("sound", state, words[gravest.state], details)
+
+
+def _sound_words(has_sound: bool) -> str:
+    return "the recorded sound, packet by packet" if has_sound else "no sound, as recorded"
 
 
 def _record_details(row: ClipRow, trust: TrustAnchors) -> dict[str, Any]:

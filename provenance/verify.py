@@ -1,20 +1,21 @@
 """Where did this clip come from? Evidence, in order of strength, and the one verdict that follows from it.
 
-`gather` looks at everything: container, manifest, streams, mark, fingerprint, third-party marks. `decide` is the
-verdict table, a pure function of what was found. The detector speaks only when nothing else is conclusive, and its
-word never changes the verdict.
+`gather` looks at container, manifest and streams, and, unless these say all, at mark, fingerprint and sound.
+`decide` is the verdict table, a pure function of what was found. The detector speaks only when nothing else
+is conclusive, and its word never changes the verdict.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from media import Limits, MediaError, Probe, open_clip, stream_digest
-from provenance.agreement import agreement
+from media import Limits, MediaError, Probe, StreamDigest, examine, open_clip, read_sound
 from provenance.evidence import (
     Evidence,
     Findings,
@@ -24,12 +25,15 @@ from provenance.evidence import (
     mark_evidence,
     picture_evidence,
     plain_json,
+    sound_evidence,
     stream_evidence,
 )
 from provenance.fingerprint import QUERY_RATE_HZ, ClipFingerprint, Fingerprinter
 from provenance.keys import Keys
 from provenance.ledger import Ledger, clip_id_hex
-from provenance.reading import ManifestReading, read_manifest
+from provenance.reading import ManifestReading, read_kept_manifest, read_manifest
+from provenance.recovery import RecoveredSegment, summary, take_apart
+from provenance.sound import RATE_HZ, SoundFingerprint, sound_fingerprint
 from provenance.trust import TrustAnchors
 from provenance.watermark import Detection, Detector
 from provenance.watermark.detect import READ_RATE
@@ -78,9 +82,7 @@ MEANING: dict[Verdict, str] = {
 
 AuditFunction = Callable[[Path], dict[str, Any]]
 
-_SHORT_SIDE_PX = (
-    1080  # a mark and a fingerprint lose nothing by it, and a 4K clip takes a quarter of the time
-)
+_SHORT_SIDE_PX = 1080  # a mark and a fingerprint lose nothing by it; a 4K clip takes a quarter of the time
 _THIRD_PARTY_FRAMES = 6
 
 
@@ -93,21 +95,36 @@ class Verification:
     clip_id: int | None
     signer: str | None
     evidence: tuple[Evidence, ...]
+    segments: tuple[RecoveredSegment, ...] = ()  # where its parts come from, where it was taken apart
 
     @property
     def exit_code(self) -> int:
         """0 vouched for, 6 valid but not vouched for, 3 nothing found, 1 verified false."""
         return EXIT_CODES[self.verdict]
 
+    @property
+    def summary(self) -> str:
+        """The verdict in words; for what was recovered, how much of it and what became of the sound."""
+        said = MEANING[self.verdict]
+        if self.verdict != "recovered_derived":
+            return said
+        parts = [summary(self.segments)] if any(one.is_recovered for one in self.segments) else []
+        sound = next((one for one in self.evidence if one.check == "sound"), None)
+        if sound is not None:
+            parts.append(f"sound: {sound.summary}")
+        return f"{said} ({'; '.join(parts)})" if parts else said
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON."""
         return {
-            "schema": "clipproof.verification/1",
+            "schema": "clipproof.verification/2",
             "path": str(self.path),
             "verdict": self.verdict,
             "meaning": MEANING[self.verdict],
             "clip_id": None if self.clip_id is None else clip_id_hex(self.clip_id),
             "signer": self.signer,
+            "summary": self.summary,
+            "segments": [one.to_dict() for one in self.segments],
             "evidence": [plain_json(one) for one in self.evidence],
         }
 
@@ -129,8 +146,7 @@ def verify_clip(
     """
     path = Path(path)
     try:
-        reading = read_manifest(path, trust)
-        findings, fingerprint, evidence = _gather(path, reading, trust, ledger, keys, limits)
+        findings, evidence = _gather(path, trust, ledger, keys, limits)
     except MediaError as error:
         finding = Evidence(
             "container", "fails", str(error), {"error": type(error).__name__, "hint": error.hint}
@@ -138,12 +154,11 @@ def verify_clip(
         return Verification(path, "malformed", None, None, (finding,))
     verdict, clip_id = decide(findings)
     if verdict in ("unsigned", "remote_only", "valid_untrusted"):
-        if ledger is not None:
-            evidence += _leads(ledger, fingerprint, clip_id)
-        evidence += _third_party(path, limits)
+        if findings.exact is None:
+            evidence += _third_party(path, limits)
         if detector is not None and verdict != "valid_untrusted":
             evidence += (_statistics(detector, path),)
-    return Verification(path, verdict, clip_id, reading.signer, evidence)
+    return Verification(path, verdict, clip_id, findings.reading.signer, evidence, findings.segments)
 
 
 def decide(found: Findings) -> tuple[Verdict, int | None]:
@@ -165,7 +180,8 @@ def decide(found: Findings) -> tuple[Verdict, int | None]:
         return "tampered", recorded if recorded is not None else named
     if state in ("trusted", "valid_untrusted", "expired"):
         past = {embedded, *found.reading.clip_ids}.union(*(one.clip_ids for one in found.reading.ingredients))
-        for claimed in (marked, recorded):
+        parts = (one.clip_id for one in found.segments if one.is_recovered)
+        for claimed in (marked, recorded, *parts):
             if claimed is not None and claimed not in past:
                 return "substitution_suspected", claimed
     # An edit that we recorded under its own id may look unlike each single clip whose mark it carries.
@@ -182,7 +198,14 @@ def decide(found: Findings) -> tuple[Verdict, int | None]:
         return "recovered_exact", found.exact.clip_id
     if found.same_packets is not None:
         return "recovered_derived", found.same_packets.clip_id
-    if found.agreement is not None and found.agreement.state == "agree":
+    if found.segments:
+        seconds: Counter[int | None] = Counter()
+        for one in found.segments:
+            if one.is_recovered:
+                seconds[one.clip_id] += one.seconds  # type: ignore[assignment]
+        if seconds:
+            return "recovered_derived", seconds.most_common(1)[0][0]
+    elif found.agreement is not None and found.agreement.state == "agree":
         return "recovered_derived", marked
     if state == "remote_only":
         return "remote_only", named
@@ -191,41 +214,98 @@ def decide(found: Findings) -> tuple[Verdict, int | None]:
 
 def _gather(
     path: Path,
-    reading: ManifestReading,
     trust: TrustAnchors,
     ledger: Ledger | None,
     keys: Keys | None,
     limits: Limits | None,
-) -> tuple[Findings, ClipFingerprint, tuple[Evidence, ...]]:
-    exact = same_packets = marked = pictures = None
-    differences: tuple[str, ...] = ()
-    digest = stream_digest(path, limits=limits)
-    if ledger is not None:
-        exact = ledger.find_stream(digest.digest)
-        packets = digest.components.get("video/0/packets")
-        if exact is None and packets is not None:
-            same_packets = ledger.find_component(packets)
-            if same_packets is not None:
-                differences = digest.differences(same_packets.streams)
-    said, detection, fingerprint = _look(path, keys, limits)
-    if ledger is not None and detection is not None and detection.payload is not None:
-        marked = ledger.find_mark(detection.scheme, detection.payload)
-        if marked is not None and marked.fingerprint is not None:
-            pictures = agreement(fingerprint, marked.fingerprint)
-    findings = Findings(reading, exact, same_packets, differences, detection, marked, pictures)
+) -> tuple[Findings, tuple[Evidence, ...]]:
+    # The child that hashes the packets takes longest to start: meanwhile this process reads the manifest.
+    with ThreadPoolExecutor(2) as beside:
+        examined = beside.submit(examine, path, limits=limits)
+        reading = read_manifest(path, trust)
+        said, digest = examined.result()
+        findings = Findings(reading)
+        if ledger is not None:
+            findings = _streams(findings, digest, ledger)
+        if not _plays_as_recorded(findings) and (keys is not None or _has_no_past(reading, ledger)):
+            hearing = beside.submit(_listen, path, said, limits) if ledger is not None else None
+            detection, fingerprint = _look(path, keys, limits)
+            sound = hearing.result() if hearing is not None else None
+            findings = _recover(replace(findings, detection=detection), fingerprint, sound, ledger, trust)
     evidence = (
         container_evidence(said),
         manifest_evidence(reading),
         stream_evidence(digest, findings, ledger, trust),
         mark_evidence(findings, keys, ledger, trust),
         picture_evidence(findings),
+        sound_evidence(findings, bool(said.audio_codecs)),
     )
-    return findings, fingerprint, evidence
+    return findings, evidence
 
 
-def _look(
-    path: Path, keys: Keys | None, limits: Limits | None
-) -> tuple[Probe, Detection | None, ClipFingerprint]:
+def _streams(findings: Findings, digest: StreamDigest, ledger: Ledger) -> Findings:
+    exact = ledger.find_stream(digest.digest)
+    packets = digest.components.get("video/0/packets")
+    if exact is not None or packets is None:
+        return replace(findings, exact=exact)
+    same_packets = ledger.find_component(packets)
+    differences = digest.differences(same_packets.streams) if same_packets is not None else ()
+    return replace(findings, same_packets=same_packets, stream_differences=differences)
+
+
+def _plays_as_recorded(found: Findings) -> bool:
+    """Whether the exact streams say all that mark and pictures could.
+
+    Only where no manifest claims anything else: it must hold, name the very clip that these streams were recorded
+    as, and be the one that was recorded. A stranger's new signature, or another clip's manifest, is not.
+    """
+    reading, row = found.reading, found.exact
+    if row is None or reading.guard_findings:
+        return False
+    if reading.state == "absent":
+        return True
+    return (
+        reading.state in ("trusted", "valid_untrusted")
+        and row.manifest is not None
+        and row.manifest.label == reading.label
+        and row.clip_id in reading.clip_ids
+    )
+
+
+def _has_no_past(reading: ManifestReading, ledger: Ledger | None) -> bool:
+    """Without a mark key, pictures are only worth decoding where a look-alike in the ledger would be news."""
+    return ledger is not None and reading.state in ("absent", "remote_only", "invalid", "valid_untrusted")
+
+
+def _recover(
+    findings: Findings,
+    fingerprint: ClipFingerprint,
+    sound: SoundFingerprint | None,
+    ledger: Ledger | None,
+    trust: TrustAnchors,
+) -> Findings:
+    if ledger is None:
+        return findings
+    segments = take_apart(
+        findings.detection, fingerprint, sound, ledger, lambda store: read_kept_manifest(store, trust)
+    )
+    detection = findings.detection
+    marked = next(
+        (
+            one.row
+            for one in segments
+            if detection is not None and one.clip_id == detection.payload and one.row
+        ),
+        None,
+    )
+    found = [one.agreement for one in segments if one.agreement is not None]
+    # A single part that disagrees counts, then a single one that agrees.
+    rank = {"disagree": 0, "agree": 1, "unclear": 2}
+    agreed = min(found, key=lambda one: rank[one.state], default=None)
+    return replace(findings, marked=marked, agreement=agreed, segments=segments)
+
+
+def _look(path: Path, keys: Keys | None, limits: Limits | None) -> tuple[Detection | None, ClipFingerprint]:
     """Decode once; the mark's detector and the fingerprint read the same luma planes."""
     detector = Detector(keys.mark_key) if keys is not None else None
     fingerprinter = Fingerprinter(QUERY_RATE_HZ)
@@ -236,19 +316,14 @@ def _look(
             if detector is not None:
                 detector.update(frame.planes[0], frame.time)
             fingerprinter.update(frame.planes[0], float(frame.time))
-    return clip.probe, detector.finish() if detector is not None else None, fingerprinter.finish()
+    return detector.finish() if detector is not None else None, fingerprinter.finish()
 
 
-def _leads(ledger: Ledger, fingerprint: ClipFingerprint, clip_id: int | None) -> tuple[Evidence, ...]:
-    """Look-alikes in the ledger: where to look next, never a proof."""
-    told = fingerprint.hashes[fingerprint.qualities >= 50]
-    near = ledger.nearest_fingerprints(told) if len(told) else []
-    ids = [found for found in dict.fromkeys(match.clip_id for match in near) if found != clip_id][:5]
-    if not ids:
-        return ()
-    names = [clip_id_hex(found) for found in ids]
-    summary = f"its pictures look like clip {', '.join(names)}: a lead, not a proof"
-    return (Evidence("fingerprint", "unclear", summary, {"leads": names}),)
+def _listen(path: Path, said: Probe, limits: Limits | None) -> SoundFingerprint | None:
+    if not said.audio_codecs:
+        return None
+    sound = read_sound(path, rate_hz=RATE_HZ, limits=limits)
+    return None if sound is None else sound_fingerprint(sound.samples, sound.start_s)
 
 
 def _third_party(path: Path, limits: Limits | None) -> tuple[Evidence, ...]:

@@ -1,6 +1,6 @@
 """Time stamps that wait, and the people credited in a clip.
 
-Revises: 0002
+Revises: 0003
 Created: 2026-11-25
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

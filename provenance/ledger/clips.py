@@ -38,11 +38,14 @@ from provenance.ledger.schema import (
     label,
     manifest,
     mark,
+    sound,
 )
 from provenance.manifest import Credit
 from provenance.pdq import SIDE
+from provenance.sound import SoundFingerprint
 
 _VIDEO_PACKETS = "video/0/packets"
+_SOUND = np.dtype("<u4")
 
 
 def write(connection: Connection, record: ClipRecord) -> None:
@@ -171,6 +174,7 @@ def read(connection: Connection, clip_id: int) -> ClipRow | None:
             .limit(1)
         ).scalar_one_or_none(),
         labels=_read_labels(connection, clip_id),
+        sound=_read_sound(connection, clip_id),
     )
 
 
@@ -268,6 +272,15 @@ def _write_evidence(connection: Connection, clip_id: int, record: ClipRecord) ->
             for ordinal in range(len(frames))
         ]
         connection.execute(insert(fingerprint), rows)
+    if record.sound is not None:
+        connection.execute(
+            insert(sound).values(
+                clip_id=clip_id,
+                start_s=record.sound.start_s,
+                bits=record.sound.bits.astype(_SOUND).tobytes(),
+                reliable=record.sound.reliable.astype(_SOUND).tobytes(),
+            )
+        )
 
 
 def _log_body(connection: Connection, clip_id: int, record: ClipRecord) -> dict[str, Any]:
@@ -295,6 +308,7 @@ def _log_body(connection: Connection, clip_id: int, record: ClipRecord) -> dict[
         if signed is None
         else {"label": signed.label, "sha256": hashlib.sha256(signed.store).hexdigest()},
         "fingerprint": None if frames is None else hashlib.sha256(frames.hashes.tobytes()).hexdigest(),
+        "sound": None if record.sound is None else hashlib.sha256(record.sound.bits.tobytes()).hexdigest(),
         "audit": None
         if record.audit is None
         else hashlib.sha256(canonical_json(dict(record.audit)).encode()).hexdigest(),
@@ -322,6 +336,14 @@ def _read_marks(connection: Connection, clip_id: int) -> tuple[Mark, ...]:
 def _read_labels(connection: Connection, clip_id: int) -> tuple[Label, ...]:
     query = select(label).where(label.c.clip_id == clip_id).order_by(label.c.kind)
     return tuple(Label(row.kind, row.details) for row in connection.execute(query))
+
+
+def _read_sound(connection: Connection, clip_id: int) -> SoundFingerprint | None:
+    row = connection.execute(select(sound).where(sound.c.clip_id == clip_id)).one_or_none()
+    if row is None:
+        return None
+    bits, reliable = (np.frombuffer(part, _SOUND).astype(np.uint32) for part in (row.bits, row.reliable))
+    return SoundFingerprint(bits, reliable, row.start_s)
 
 
 def _read_fingerprint(connection: Connection, clip_id: int) -> ClipFingerprint | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from media.digest import StreamDigest
 from provenance.fingerprint import ClipFingerprint
 from provenance.manifest import Credit
+from provenance.sound import SoundFingerprint
 
 RunStatus = Literal["pending", "running", "done", "refused", "failed"]
 ReviewStatus = Literal["pending", "approved", "rejected"]
@@ -160,6 +161,7 @@ class ClipRecord:
     labels: tuple[Label, ...] = ()
     credits: tuple[Credit, ...] = ()
     awaits_time_stamp: bool = False
+    sound: SoundFingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ class ClipRow:
     fingerprint: ClipFingerprint | None
     audit: Json | None
     labels: tuple[Label, ...] = ()
+    sound: SoundFingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The tables, named after W3C PROV: entities, the activities that made them, the agents behind those.
 
-Entities: prompt, asset, clip, manifest, mark, label, fingerprint. Activities: generation_run, generation,
+Entities: prompt, asset, clip, manifest, mark, label, fingerprint, sound. Activities: generation_run, generation,
 safety_decision, review_item, audit, verification. Agents: agent, and `credit`, who is named in a clip. `derivation`
 joins assets (wasDerivedFrom); `event_log`, `log_node` and `log_checkpoint` are the transparency log and stand alone.
 """
@@ -247,6 +247,16 @@ fingerprint = Table(
     Column("thumbnail", LargeBinary, nullable=False),
     UniqueConstraint("clip_id", "ordinal"),
     CheckConstraint("quality BETWEEN 0 AND 100", name="quality"),
+)
+
+# One row a clip that has sound: its sub-fingerprints are only ever compared as a whole.
+sound = Table(
+    "sound",
+    metadata,
+    _of_clip(primary=True),
+    Column("start_s", Float(53), nullable=False),
+    Column("bits", LargeBinary, nullable=False),
+    Column("reliable", LargeBinary, nullable=False),
 )
 
 audit = Table(
