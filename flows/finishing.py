@@ -165,6 +165,8 @@ def sign(home: Home, run: Run, origin: Origin, folder: Path) -> None:
         marked=not origin.linked,
         edits=origin.edits,
         credits=origin.credits,
+        # Whoever has the clip has a head of the log that nobody can rewrite without its showing.
+        log_checkpoint=home.ledger.sign_checkpoint(home.keys.checkpoint_key).text,
     )
     attempt = folder / "attempt-signed.mp4"
     parents: tuple[Ingredient, ...] = (Ingredient(origin.parent),) if origin.parent else ()

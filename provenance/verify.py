@@ -184,6 +184,12 @@ def decide(found: Findings) -> tuple[Verdict, int | None]:
         for claimed in (marked, recorded, *parts):
             if claimed is not None and claimed not in past:
                 return "substitution_suspected", claimed
+        # Anybody may write our clip's id into a manifest of their own. What was recorded must be in its past, too.
+        labels = {found.reading.label, *(one.label for one in found.reading.ingredients)}
+        rows = (record, *(one.row for one in found.segments if one.is_recovered))
+        for row in rows:
+            if row is not None and row.manifest is not None and row.manifest.label not in labels:
+                return "substitution_suspected", row.clip_id
     # An edit that we recorded under its own id may look unlike each single clip whose mark it carries.
     is_recorded = found.exact is not None and found.exact.clip_id == embedded and marked != embedded
     if found.agreement is not None and found.agreement.state == "disagree" and not is_recorded:

@@ -188,8 +188,10 @@ def _kept(path: Path) -> "Checkpoint":
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{path}: cannot be read ({type(error).__name__})") from None
-    key = KeyStore(load_settings().keys_folder).load().checkpoint_key
-    return read_checkpoint(text, key.public_key())
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    known = KeyStore(load_settings().keys_folder).load().checkpoint_public_keys
+    return read_checkpoint(text, *(Ed25519PublicKey.from_public_bytes(one) for one in known))
 
 
 def _write(file: Path | None, text: str) -> None:
