@@ -8,8 +8,8 @@ another file, heads of JUMBF boxes and of CBOR items. Case N of a seed number is
 keeps how far the run came, so that it can be stopped and taken up again, and every offending file.
 
 A case offends when the worker dies or raises, takes more than 5 s, grows past 512 MB, or is called `trusted` although
-something that is shown, or the stream digest of what plays, differs from the seed. It shows nothing of attacks that need
-a key: those are in tests/adversarial.
+something that is shown, or the stream digest of what plays, differs from the seed. It shows nothing of attacks that
+need a key: those are in tests/adversarial.
 """
 
 import collections
@@ -45,8 +45,31 @@ _HANG_S = 5.0
 _VERDICT_S = 30.0  # a verdict starts child processes that decode; its share is for crashes, not for time
 _MEMORY_BYTES = 512 << 20
 _VERDICT_EVERY = 50  # …th case goes through `verify_clip` as well
-_CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"mvex", b"edts", b"udta", b"mfra"}
-_KINDS = sorted(_CONTAINERS) + [b"mdat", b"free", b"skip", b"uuid", b"stco", b"stsz", b"trun", b"tfhd", b"meta"]
+_CONTAINERS = {
+    b"moov",
+    b"trak",
+    b"mdia",
+    b"minf",
+    b"stbl",
+    b"moof",
+    b"traf",
+    b"mvex",
+    b"edts",
+    b"udta",
+    b"mfra",
+}
+_KINDS = [
+    *sorted(_CONTAINERS),
+    b"mdat",
+    b"free",
+    b"skip",
+    b"uuid",
+    b"stco",
+    b"stsz",
+    b"trun",
+    b"tfhd",
+    b"meta",
+]
 
 
 # Seeds
@@ -57,11 +80,15 @@ def _video(path: Path, container: str = "mp4", movflags: str = "faststart", seed
     scene = np.kron(scene, np.ones((16, 16), np.uint8))
     options = {} if container == "avi" else {"movflags": movflags}
     with av.open(str(path), "w", format=container, options=options) as output:
-        stream = output.add_stream("libx264", rate=12, options={"preset": "ultrafast", "threads": "1", "g": "6"})
+        stream = output.add_stream(
+            "libx264", rate=12, options={"preset": "ultrafast", "threads": "1", "g": "6"}
+        )
         stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
         for index in range(12):
             window = np.ascontiguousarray(scene[:128, 4 * index : 4 * index + 160])
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(window, format="gray").reformat(format="yuv420p")))
+            output.mux(
+                stream.encode(av.VideoFrame.from_ndarray(window, format="gray").reformat(format="yuv420p"))
+            )
         output.mux(stream.encode())
     return path
 
@@ -81,7 +108,9 @@ def _claim(origin: str) -> Claim:
     )
 
 
-def _sign(src: Path, media_type: str, identity: Identity, trust: TrustAnchors, parent: Path | None = None) -> Path:
+def _sign(
+    src: Path, media_type: str, identity: Identity, trust: TrustAnchors, parent: Path | None = None
+) -> Path:
     """Signed by the bare SDK, which embeds into AVI, too."""
     target = src.with_name(f"signed-{src.name}")
     definition = manifest_definition(_claim("camera" if parent else "generated"), media_type="video/mp4")
@@ -185,7 +214,9 @@ def overwrite_a_run(content: bytearray, dice: random.Random, others: list[bytes]
 def change_a_size(content: bytearray, dice: random.Random, others: list[bytes]) -> bytearray:
     if box := _pick(content, dice):
         size = box[2] - box[1]
-        new = dice.choice((0, 1, 7, 8, 9, size - 1, size + 1, size * 2, 2**31, 2**32 - 1, dice.randrange(2**32)))
+        new = dice.choice(
+            (0, 1, 7, 8, 9, size - 1, size + 1, size * 2, 2**31, 2**32 - 1, dice.randrange(2**32))
+        )
         content[box[1] : box[1] + 4] = struct.pack(">I", max(0, min(new, 2**32 - 1)))
     return content
 
@@ -235,7 +266,9 @@ def truncate(content: bytearray, dice: random.Random, others: list[bytes]) -> by
 
 
 def append(content: bytearray, dice: random.Random, others: list[bytes]) -> bytearray:
-    return content + dice.choice((b"\0", dice.randbytes(40), b"\0\0\0\x10free" + dice.randbytes(8), bytes(5000)))
+    return content + dice.choice(
+        (b"\0", dice.randbytes(40), b"\0\0\0\x10free" + dice.randbytes(8), bytes(5000))
+    )
 
 
 def _store(content: bytes) -> tuple[int, int] | None:
@@ -299,7 +332,23 @@ def change_a_cbor_head(content: bytearray, dice: random.Random, others: list[byt
             if at + 10 >= len(content):
                 return content
         content[at] = dice.choice(
-            (0x1B, 0x3B, 0x5B, 0x5F, 0x7B, 0x7F, 0x9B, 0x9F, 0xBB, 0xBF, 0xDB, 0xF7, 0xFB, 0xFF, dice.randrange(256))
+            (
+                0x1B,
+                0x3B,
+                0x5B,
+                0x5F,
+                0x7B,
+                0x7F,
+                0x9B,
+                0x9F,
+                0xBB,
+                0xBF,
+                0xDB,
+                0xF7,
+                0xFB,
+                0xFF,
+                dice.randrange(256),
+            )
         )
     return content
 
@@ -451,7 +500,11 @@ def run(count: int, seed: int, work: Path) -> dict[str, Any]:
         raise SystemExit(f"{work}: was begun with --seed {done['seed']}")
     first, tally = done.get("next", 0), collections.Counter(done.get("states", {}))
     offences, by_change = done.get("offences", []), collections.Counter(done.get("changes", {}))
-    slowest, grown_most, verdicts = done.get("slowest_s", 0.0), done.get("grown_bytes", 0), done.get("verdicts", 0)
+    slowest, grown_most, verdicts = (
+        done.get("slowest_s", 0.0),
+        done.get("grown_bytes", 0),
+        done.get("verdicts", 0),
+    )
     worker = _Worker(work, seeds, work / "seeds" / "root.pem")
 
     def save(number: int) -> dict[str, Any]:
@@ -507,7 +560,11 @@ def main() -> None:
         rows.setdefault(name, {"seed": name, "cases": 0})
         rows[name]["cases"] += cases
         rows[name][state] = cases
-    columns = ["seed", "cases", *sorted({column for row in rows.values() for column in row} - {"seed", "cases"})]
+    columns = [
+        "seed",
+        "cases",
+        *sorted({column for row in rows.values() for column in row} - {"seed", "cases"}),
+    ]
     report([{column: row.get(column, 0) for column in columns} for row in rows.values()])
     print(
         f"{said['next']} cases, {said['verdicts']} with a verdict; slowest reading {said['slowest_s']:.2f} s, "

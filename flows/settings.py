@@ -33,7 +33,12 @@ class Settings(BaseSettings):
     keep_refused_prompts: bool = Field(
         default=False, description="Keep the text of refused prompts, not just its hash."
     )
-    anchors: Path | None = Field(default=None, description="PEM file of more signers to trust.")
+    anchors: Path | None = Field(
+        default=None, description="PEM file, or folder of them, of more signers' authorities to trust."
+    )
+    tsa_anchors: Path | None = Field(
+        default=None, description="PEM file, or folder of them, of the authorities whose time stamps count."
+    )
     visible_label: Literal["none", "corner"] = Field(
         default="none", description="Burn in the visible AI label."
     )

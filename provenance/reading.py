@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from media import MediaError
 from media.sniff import sniff
@@ -13,15 +13,19 @@ from provenance.bmff import BmffReport, inspect_bmff
 from provenance.errors import BmffError, UnreadableFile
 from provenance.interpretation import (
     ActionReading,
+    Credentials,
     IngredientReading,
     ManifestReading,
     SoftBinding,
-    as_list,
     as_mapping,
+    codes_of,
     interpret,
 )
 from provenance.manifest import display_text
-from provenance.trust import TrustAnchors, sdk_context
+from provenance.trust import TrustAnchors, sdk_context, time_stamp_context
+
+if TYPE_CHECKING:
+    import c2pa
 
 __all__ = [
     "ActionReading",
@@ -81,7 +85,7 @@ def _read_store(
     try:
         with c2pa.Reader(media_type, file, context=sdk_context(trust)) as reader:
             store = as_mapping(json.loads(reader.json()))
-            certificate = _certificate(json.loads(reader.crjson()), store.get("active_manifest"))
+            credentials = _credentials(reader, store, trust)
     except c2pa.C2paError.ManifestNotFound:
         if guard.manifest_boxes:
             return ManifestReading("malformed", detail="a manifest box without a manifest store")
@@ -90,14 +94,43 @@ def _read_store(
         if remote := re.match(r"Remote: .*?from url (\S+)", str(error)):
             return ManifestReading("remote_only", remote_url=display_text(remote[1], 2000))
         return ManifestReading("malformed", detail=display_text(str(error)), guard_findings=guard.findings)
-    except (ValueError, RecursionError) as error:
-        return ManifestReading("malformed", detail=f"the manifest store is not JSON ({type(error).__name__})")
-    return interpret(store, certificate, guard.findings, guarded=guard.applicable, kept=kept)
+    except (
+        Exception
+    ) as error:  # the SDK's own faults on hostile bytes: KeyError, UnicodeError, MemoryError, …
+        return ManifestReading(
+            "malformed",
+            detail=f"the manifest store is not readable ({type(error).__name__})",
+            guard_findings=guard.findings,
+        )
+    return interpret(store, credentials, guard.findings, guarded=guard.applicable, kept=kept)
 
 
-def _certificate(crjson: object, active: object) -> Mapping[str, object]:
-    """The active signer's certificate as the SDK's crJSON tells it: issuer and validity."""
-    for manifest in map(as_mapping, as_list(as_mapping(crjson).get("manifests"))):
-        if manifest.get("label") == active:
-            return as_mapping(as_mapping(manifest.get("signature")).get("certificateInfo"))
-    return {}
+def _credentials(reader: "c2pa.Reader", store: Mapping[str, object], trust: TrustAnchors) -> Credentials:
+    """What the SDK's word is held against: the signer's own path to an anchor, and who vouches for the time."""
+    label = store.get("active_manifest")
+    if not isinstance(label, str):
+        return Credentials(trust)
+    content = io.BytesIO()
+    # The address of anything in the store gives the whole store (0.91.3); were that to change, nobody is vouched for.
+    reader.resource_to_stream(f"self#jumbf=/c2pa/{label}/c2pa.signature", content)
+    return Credentials(
+        trust,
+        store=content.getvalue(),
+        stamp_trusted=lambda: _stamp_trusted(content.getvalue(), trust),
+    )
+
+
+def _stamp_trusted(store: bytes, trust: TrustAnchors) -> bool:
+    """Whether the time stamp of the active manifest holds under the authorities of time stamps alone."""
+    import c2pa
+
+    if not trust.tsa_pem:
+        return False
+    try:
+        with c2pa.Reader("application/c2pa", io.BytesIO(store), context=time_stamp_context(trust)) as reader:
+            results = as_mapping(json.loads(reader.json())).get("validation_results")
+    except Exception:  # whatever it is, it vouches for nothing
+        return False
+    return "timeStamp.trusted" in codes_of(
+        as_mapping(as_mapping(results).get("activeManifest")).get("success")
+    )
