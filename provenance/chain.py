@@ -7,6 +7,7 @@ away: what is not read, or not understood, is vouched for by nobody.
 
 import datetime
 import hashlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -31,6 +32,7 @@ class Vouching:
 def signer_chain(store: bytes, label: str) -> "tuple[x509.Certificate, ...]":
     """The certificates in the signature of one manifest of a JUMBF store, signer first; () where unreadable."""
     from cryptography import x509
+    from cryptography.utils import CryptographyDeprecationWarning
 
     try:
         (signature,) = _content(store, (label, "c2pa.signature"))
@@ -39,8 +41,13 @@ def signer_chain(store: bytes, label: str) -> "tuple[x509.Certificate, ...]":
         found = [part[name] for part in (protected, cose[1]) for name in _X5CHAIN if name in part]
         (chain,) = found  # two would be two stories
         ders = [chain] if isinstance(chain, bytes) else chain
-        return tuple(x509.load_der_x509_certificate(der) for der in ders[:_MAX_CERTIFICATES])
-    except (ValueError, TypeError, IndexError, KeyError, RecursionError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)  # of what RFC 5280 forbids
+            certificates = tuple(x509.load_der_x509_certificate(der) for der in ders[:_MAX_CERTIFICATES])
+            for one in certificates:  # parsed on first use: here, where a broken one can still be refused
+                _ = one.extensions, one.subject, one.issuer, one.not_valid_before_utc, one.not_valid_after_utc
+        return certificates
+    except Exception:  # hostile bytes; `cryptography` has a dozen error classes of its own for them
         return ()
 
 
