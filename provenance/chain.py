@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from provenance.cbor import decode_cbor
+
 if TYPE_CHECKING:
     from cryptography import x509
 
@@ -36,8 +38,8 @@ def signer_chain(store: bytes, label: str) -> "tuple[x509.Certificate, ...]":
 
     try:
         (signature,) = _content(store, (label, "c2pa.signature"))
-        cose: Any = _cbor(signature, 0, 0)[0]
-        protected: Any = _cbor(cose[0], 0, 0)[0] if cose[0] else {}
+        cose: Any = decode_cbor(signature)
+        protected: Any = decode_cbor(cose[0]) if cose[0] else {}
         found = [part[name] for part in (protected, cose[1]) for name in _X5CHAIN if name in part]
         (chain,) = found  # two would be two stories
         ders = [chain] if isinstance(chain, bytes) else chain
@@ -156,29 +158,3 @@ def _label(superbox: bytes) -> str | None:
     if kind != b"jumd" or len(description) < 18 or not description[16] & 2:
         return None
     return description[17:].split(b"\0")[0].decode()
-
-
-def _cbor(content: bytes, at: int, depth: int) -> tuple[object, int]:
-    """One CBOR item (RFC 8949) at an offset, and the offset behind it: as much of it as COSE headers need."""
-    if depth > _MAX_DEPTH:
-        raise ValueError("nested too deeply")
-    major, low = content[at] >> 5, content[at] & 31
-    width = {24: 1, 25: 2, 26: 4, 27: 8}.get(low, 0)
-    if low > 27:
-        raise ValueError("an item of indefinite length")
-    value = int.from_bytes(content[at + 1 : at + 1 + width], "big") if width else low
-    at += 1 + width
-    if major in (2, 3):
-        if value > len(content) - at:
-            raise ValueError("a string is cut short")
-        piece = content[at : at + value]
-        return (piece if major == 2 else piece.decode()), at + value
-    if major in (4, 5):
-        items: list[object] = []
-        for _ in range(min(value * (major - 3), len(content) - at + 1)):
-            item, at = _cbor(content, at, depth + 1)
-            items.append(item)
-        return (items if major == 4 else dict(zip(items[::2], items[1::2], strict=True))), at
-    if major == 6:
-        return _cbor(content, at, depth + 1)
-    return (value if major == 0 else -1 - value if major == 1 else None), at

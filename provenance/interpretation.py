@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from provenance.bmff import Proof
 from provenance.boxes import Finding, GuardFinding
 from provenance.chain import Vouching, path_to_anchor, sha256_of, signer_chain
 from provenance.exclusions import unexpected_exclusions
@@ -145,11 +146,14 @@ def interpret(
     *,
     guarded: bool,
     kept: bool = False,
+    media_sizes: Sequence[int] | None = None,
+    proofs: Sequence[Proof] | None = None,
 ) -> ManifestReading:
     """The reading of a manifest store that the SDK decoded and validated.
 
     `credentials` tells whose anchors count, `findings` are the guard's; `guarded` where the file is one that the guard
-    understands, `kept` where there is no file: then the mismatch of the hard binding does not count.
+    understands, `kept` where there is no file: then the mismatch of the hard binding does not count. `media_sizes` and
+    `proofs` (of a file in segments): see `provenance.exclusions`.
     """
     label = store.get("active_manifest")
     manifests = as_mapping(store.get("manifests"))
@@ -159,7 +163,7 @@ def interpret(
             "malformed", detail="the store has no active manifest", guard_findings=findings
         )
     if guarded:
-        findings += _binding_findings(manifests, label)
+        findings += _binding_findings(manifests, label, media_sizes, proofs)
     results = as_mapping(store.get("validation_results"))
     codes = as_mapping(results.get("activeManifest"))
     successes, failures = codes_of(codes.get("success")), codes_of(codes.get("failure"))
@@ -316,7 +320,12 @@ def _ingredient_status(
     return "trusted" if "signingCredential.trusted" in successes and not failures else "valid_untrusted"
 
 
-def _binding_findings(manifests: Mapping[str, object], active: str) -> tuple[GuardFinding, ...]:
+def _binding_findings(
+    manifests: Mapping[str, object],
+    active: str,
+    media_sizes: Sequence[int] | None,
+    proofs: Sequence[Proof] | None,
+) -> tuple[GuardFinding, ...]:
     """Whether the manifest binds the whole file. An update manifest is bound by its parent's hash."""
     label, seen = active, set[str]()
     while label not in seen:
@@ -328,7 +337,9 @@ def _binding_findings(manifests: Mapping[str, object], active: str) -> tuple[Gua
             if name.startswith("c2pa.hash.bmff")
         ]
         if bindings:
-            return tuple(finding for binding in bindings for finding in unexpected_exclusions(binding))
+            return tuple(
+                finding for binding in bindings for finding in unexpected_exclusions(binding, media_sizes)
+            )
         parents = [
             parent
             for ingredient in as_list(manifest.get("ingredients"))

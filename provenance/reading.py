@@ -1,9 +1,12 @@
 """The manifest in a file, read under the guard and the hardened SDK context; nothing is ever fetched."""
 
+import contextlib
 import io
 import json
 import re
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -32,6 +35,7 @@ __all__ = [
     "IngredientReading",
     "ManifestReading",
     "SoftBinding",
+    "joined",
     "read_kept_manifest",
     "read_manifest",
 ]
@@ -40,19 +44,28 @@ __all__ = [
 _EMBEDDABLE: Final = frozenset({"mp4", "mov", "avi", "gif"})
 
 
-def read_manifest(path: Path | str, trust: TrustAnchors) -> ManifestReading:
+def read_manifest(
+    path: Path | str, trust: TrustAnchors, *, fragments: Sequence[Path | str] = ()
+) -> ManifestReading:
     """Read and classify the manifest embedded in a file; nothing is fetched from anywhere.
+
+    `fragments` are the media segments, in order, where the file is an initialisation segment (DASH, CMAF), which alone
+    is `invalid`: all of them, as they were signed.
 
     Raises `UnreadableFile` (no such file, or not readable) alone: whatever the bytes are, there is a reading.
     """
     path = Path(path)
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise UnreadableFile(f"{path}: cannot be read ({error.strerror})", hint="Check the path.") from None
+    segments = [Path(fragment) for fragment in fragments]
+    for part in (path, *segments):
+        try:
+            part.open("rb").close()
+        except OSError as error:
+            raise UnreadableFile(
+                f"{part}: cannot be read ({error.strerror})", hint="Check the path."
+            ) from None
     try:
         container = sniff(path)
-        guard = inspect_bmff(path)
+        guard = inspect_bmff(path, fragments=segments)
     except (MediaError, BmffError) as error:
         return ManifestReading("malformed", detail=str(error))
     if container.demuxer not in _EMBEDDABLE:
@@ -62,8 +75,27 @@ def read_manifest(path: Path | str, trust: TrustAnchors) -> ManifestReading:
             "malformed", detail="more than one manifest store", guard_findings=guard.findings
         )
     # The guard has bounded depth, number and size of boxes by now: the SDK's own parser meets no bomb.
-    with path.open("rb") as file:
-        return _read_store(container.media_type, file, trust, guard)
+    if not segments:
+        with path.open("rb") as file:
+            return _read_store(container.media_type, file, trust, guard)
+    for segment in segments:  # the SDK checks one at a time; the first that fails speaks for all
+        with path.open("rb") as file, segment.open("rb") as piece:
+            reading = _read_store(container.media_type, file, trust, guard, segment=piece)
+        if reading.state not in ("trusted", "valid_untrusted", "expired"):
+            break
+    return reading
+
+
+@contextlib.contextmanager
+def joined(path: Path | str, fragments: Sequence[Path | str]) -> Iterator[Path]:
+    """An initialisation segment and its media segments as one temporary file, as a player would see them."""
+    with tempfile.TemporaryDirectory(prefix="clipproof-") as folder:
+        whole = Path(folder) / "joined.mp4"
+        with whole.open("wb") as target:
+            for part in (path, *fragments):
+                with Path(part).open("rb") as source:
+                    shutil.copyfileobj(source, target)
+        yield whole
 
 
 def read_kept_manifest(manifest_bytes: bytes, trust: TrustAnchors) -> ManifestReading:
@@ -78,12 +110,20 @@ def read_kept_manifest(manifest_bytes: bytes, trust: TrustAnchors) -> ManifestRe
 
 
 def _read_store(
-    media_type: str, file: BinaryIO, trust: TrustAnchors, guard: BmffReport, *, kept: bool = False
+    media_type: str,
+    file: BinaryIO,
+    trust: TrustAnchors,
+    guard: BmffReport,
+    *,
+    kept: bool = False,
+    segment: BinaryIO | None = None,
 ) -> ManifestReading:
     import c2pa
 
     try:
         with c2pa.Reader(media_type, file, context=sdk_context(trust)) as reader:
+            if segment is not None:
+                reader.with_fragment(media_type, file, segment)
             store = as_mapping(json.loads(reader.json()))
             credentials = _credentials(reader, store, trust)
     except c2pa.C2paError.ManifestNotFound:
@@ -102,7 +142,15 @@ def _read_store(
             detail=f"the manifest store is not readable ({type(error).__name__})",
             guard_findings=guard.findings,
         )
-    return interpret(store, credentials, guard.findings, guarded=guard.applicable, kept=kept)
+    return interpret(
+        store,
+        credentials,
+        guard.findings,
+        guarded=guard.applicable,
+        kept=kept,
+        media_sizes=None if guard.fragmented else guard.media_sizes,
+        proofs=guard.proofs if segment is not None else None,
+    )
 
 
 def _credentials(reader: "c2pa.Reader", store: Mapping[str, object], trust: TrustAnchors) -> Credentials:

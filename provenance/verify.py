@@ -120,16 +120,18 @@ def verify_clip(
     keys: Keys | None = None,
     detector: AuditFunction | None = None,
     limits: Limits | None = None,
+    reading: ManifestReading | None = None,
 ) -> Verification:
     """The verdict on a file and the evidence for it.
 
     `trust`: whose signatures count. `ledger`, `keys`: without them marks and records are not looked for, and the
     evidence says so. `detector`: called with the path when nothing else is conclusive; returns the audit as JSON.
+    `reading`: that of its manifest, where it was read before, as of a file in segments.
     Raises `UnreadableFile` where there is no such file; a file that is junk has the verdict `malformed`.
     """
     path = Path(path)
     try:
-        reading = read_manifest(path, trust)
+        reading = reading or read_manifest(path, trust)
         findings, fingerprint, evidence = _gather(path, reading, trust, ledger, keys, limits)
     except MediaError as error:
         finding = Evidence(

@@ -1,4 +1,4 @@
-"""Certificate authorities, signers and a time stamp authority of the tests' own, as an attacker could make them, too."""
+"""Certificate authorities, signers and a time stamp authority of the tests' own, as an attacker makes them, too."""
 
 import contextlib
 import datetime as dt
@@ -127,7 +127,9 @@ def time_stamping(authority: Authority, folder: Path) -> Iterator[str]:
         def do_POST(self) -> None:
             (folder / "query").write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
             command = ["openssl", "ts", "-reply", "-config", configuration, "-section", "t"]
-            reply = subprocess.run([*command, "-queryfile", folder / "query"], capture_output=True, check=True)
+            reply = subprocess.run(
+                [*command, "-queryfile", folder / "query"], capture_output=True, check=True
+            )
             self.send_response(200)
             self.send_header("Content-Type", "application/timestamp-reply")
             self.end_headers()

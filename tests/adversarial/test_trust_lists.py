@@ -143,5 +143,5 @@ def test_a_broken_list_is_one_error_at_the_start(setting: str, newsroom: Authori
     with pytest.raises(TrustError, match=r"broken\.pem"):
         trust_of(Settings(home=tmp_path / "home", **{setting: broken}))  # type: ignore[arg-type]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TrustError, match="no \\*.pem file"):
+    with pytest.raises(TrustError, match=r"no \*\.pem file"):
         trust_of(Settings(home=tmp_path / "home", **{setting: tmp_path / "empty"}))  # type: ignore[arg-type]
