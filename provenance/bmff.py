@@ -8,8 +8,8 @@ way that it knows in which a player could be led to bytes that no hash covers.
 
 What needs no check, and why: edit lists (`elst`), composition shifts (`cslg`, `ctts`), sample groups (`sbgp`, `sgpd`),
 `mehd`, `stsd` and `trex` lie in `moov` or `moof` and are hashed, so that nobody changes them after signing; what the
-signer says there is part of what was signed. The brands of `ftyp` and the times of `mfra` are not hashed, but change nothing
-that FFmpeg plays (tests/adversarial/test_players.py); bytes after the last box are hashed, or no box.
+signer says there is part of what was signed. The brands of `ftyp` and the times of `mfra` are not
+hashed, but change nothing that FFmpeg plays (tests/adversarial/test_players.py). Bytes after the last box are hashed.
 """
 
 from collections.abc import Sequence
