@@ -6,8 +6,8 @@ import http.server
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import c2pa
@@ -168,12 +168,15 @@ def sign_bare(
     remote_url: str = "",
     embed: bool = True,
     merkle: bool = False,
-    media_type: str = "video/mp4",
-    change: "object" = None,
+    parent: Path | None = None,
+    change: Callable[[dict[str, object]], None] | None = None,
 ) -> Path:
     """Signed by the SDK with its network on and none of our refusals, as an attacker with a certificate would."""
-    definition = json.loads(manifest_definition(claim(), media_type="video/mp4"))
-    if callable(change):
+    said = claim()
+    if parent is not None:
+        said = replace(said, origin="camera", generation=None)
+    definition = json.loads(manifest_definition(said, media_type="video/mp4"))
+    if change is not None:
         change(definition)
     settings: dict[str, object] = {
         "version": 1,
@@ -187,10 +190,14 @@ def sign_bare(
     )
     context = c2pa.Context.from_dict(settings)
     with signer, c2pa.Builder.from_json(json.dumps(definition), context=context) as builder:
+        if parent is not None:
+            with parent.open("rb") as file:
+                ingredient = {"title": parent.name, "relationship": "parentOf", "label": "parent"}
+                builder.add_ingredient(ingredient, "video/mp4", file)
         if remote_url:
             builder.set_remote_url(remote_url)
         if not embed:
             builder.set_no_embed()
         with src.open("rb") as source, dst.open("w+b") as target:
-            builder.sign(signer, media_type, source, target)
+            builder.sign(signer, "video/mp4", source, target)
     return dst
