@@ -1,6 +1,7 @@
 """The public Python API; the command line is the same functions with words around them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,16 +47,19 @@ def verify(
     *,
     anchors: str | None = None,
     audit: bool = True,
+    fragments: Sequence[Path | str] = (),
     settings: Settings | None = None,
 ) -> "Verification":
     """Where did this clip come from? Needs no server; makes no keys and no home.
 
     `anchors`: a PEM file, or `none`, instead of this home's own trust. `audit`: let the detector speak where nothing
-    else is conclusive. Raises `UnreadableFile` where there is no such file; junk has the verdict `malformed`.
+    else is conclusive. `fragments`: the media segments, in order, of a file that is an initialisation segment (DASH).
+    Raises `UnreadableFile` where there is no such file; junk has the verdict `malformed`.
     """
     from contextlib import ExitStack
 
     from flows.home import keys_if_any, ledger_if_any, trust_of
+    from provenance.reading import joined, read_manifest
     from provenance.verify import verify_clip
 
     settings = settings or load_settings()
@@ -63,13 +67,17 @@ def verify(
         ledger = ledger_if_any(settings)
         if ledger is not None:
             stack.enter_context(ledger)
-        return verify_clip(
-            path,
-            trust=trust_of(settings, anchors),
+        trust = trust_of(settings, anchors)
+        reading = read_manifest(path, trust, fragments=fragments) if fragments else None
+        report = verify_clip(
+            stack.enter_context(joined(path, fragments)) if fragments else path,
+            trust=trust,
             ledger=ledger,
             keys=keys_if_any(settings),
             detector=_audit_as_json if audit else None,
+            reading=reading,
         )
+        return replace(report, path=Path(path))
 
 
 def audit(path: Path | str) -> "AuditReport":

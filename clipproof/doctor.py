@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from flows import runtime
-from flows.home import identity_of
+from flows.home import identity_of, trust_of
 from flows.settings import Settings
 from media import Store
 from provenance.errors import ProvenanceError
@@ -41,6 +41,7 @@ def examine(settings: Settings, *, repair: bool = False) -> list[Check]:
         _models,
         _home,
         _keys,
+        _trust,
         _ledger_and_store,
         _server,
     )
@@ -120,6 +121,28 @@ def _keys(settings: Settings, repair: bool) -> list[Check]:
     soon = left < dt.timedelta(days=settings.expiry_warning_days)
     what = f"{signer.kind} identity of {signer.organization}, valid until {signer.not_after:%Y-%m-%d}"
     return [Check("keys", "bad" if left < dt.timedelta() else "note" if soon else "ok", what)]
+
+
+def _trust(settings: Settings, repair: bool) -> list[Check]:
+    """The lists of trust anchors, each with its version: a broken one stops every verification."""
+    try:
+        lists = trust_of(settings).lists
+    except ProvenanceError as error:
+        return [Check("trust", "bad", f"{error}. {error.hint}")]
+    if not lists:
+        return [
+            Check("trust", "note", "nobody is trusted yet; set CLIPPROOF_ANCHORS, or `clipproof keys init`")
+        ]
+    kinds = {"signer": "signers", "tsa": "time stamps"}
+    return [
+        Check(
+            "trust",
+            "ok",
+            f"{kinds[one.purpose]}: {len(one.fingerprints)} anchors of {one.source}, "
+            f"version {one.version or 'unnamed'}, id {one.id[:16]}",
+        )
+        for one in lists
+    ]
 
 
 def _ledger_and_store(settings: Settings, repair: bool) -> list[Check]:

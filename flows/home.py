@@ -15,7 +15,7 @@ from provenance.identity import Identity
 from provenance.keys import Keys, KeyStore
 from provenance.ledger import Ledger, LedgerMissing, connect
 from provenance.timestamps import TimeStampAuthority
-from provenance.trust import TrustAnchors
+from provenance.trust import TrustAnchors, TrustList
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,21 +111,22 @@ def authority_of(settings: Settings) -> TimeStampAuthority | None:
 
 def trust_of(settings: Settings, anchors: str | None = None) -> TrustAnchors:
     """Whose signatures count: `anchors` (a PEM file, or `none`), else those of the settings and the development
-    root of this home, if it has one. Makes nothing. Raises `TrustError`.
+    root of this home, if it has one. Time stamps: the settings' list, unless nobody is trusted. Makes nothing. Raises
+    `TrustError`.
     """
     if anchors == "none":
         return TrustAnchors.none()
     if anchors is not None:
-        return TrustAnchors.from_file(Path(anchors))
-    own = TrustAnchors.none()
-    with contextlib.suppress(KeysMissing):
-        own = KeyStore(settings.keys_folder).anchors()
-    if settings.anchors is None:
-        return own
-    listed = TrustAnchors.from_file(settings.anchors)
-    if own.kind == "none":
-        return listed
-    return TrustAnchors.from_pem((own.pem + listed.pem).encode(), source=f"{own.source} and {listed.source}")
+        trust = TrustAnchors.from_file(Path(anchors))
+    else:
+        trust = TrustAnchors.none()
+        with contextlib.suppress(KeysMissing):
+            trust = KeyStore(settings.keys_folder).anchors()
+        if settings.anchors is not None:
+            trust = trust.plus(TrustList.from_path(settings.anchors))
+    if settings.tsa_anchors is not None:
+        trust = trust.plus(TrustList.from_path(settings.tsa_anchors, purpose="tsa"))
+    return trust
 
 
 def keys_if_any(settings: Settings) -> Keys | None:

@@ -47,7 +47,12 @@ class Settings(BaseSettings):
     keep_refused_prompts: bool = Field(
         default=False, description="Keep the text of refused prompts, not just its hash."
     )
-    anchors: Path | None = Field(default=None, description="PEM file of more signers to trust.")
+    anchors: Path | None = Field(
+        default=None, description="PEM file, or folder of them, of more signers' authorities to trust."
+    )
+    tsa_anchors: Path | None = Field(
+        default=None, description="PEM file, or folder of them, of the authorities whose time stamps count."
+    )
     visible_label: Literal["none", "start", "whole"] = Field(
         default="none", description="Burn the visible AI label into AI clips: first two seconds or all of it."
     )

@@ -5,16 +5,23 @@ The C2PA hard binding of ISO BMFF files (`c2pa.hash.bmff`) leaves some boxes out
 can point the sample tables into a `free` box, sign, and swap the frames later: still "Trusted" (reproduced
 in the tests). This module walks the boxes by itself (ISO/IEC 14496-12), reads no media, and reports every
 way that it knows in which a player could be led to bytes that no hash covers.
+
+What needs no check, and why: edit lists (`elst`), composition shifts (`cslg`, `ctts`), sample groups (`sbgp`, `sgpd`),
+`mehd`, `stsd` and `trex` lie in `moov` or `moof` and are hashed, so that nobody changes them after signing; what the
+signer says there is part of what was signed. The brands of `ftyp` and the times of `mfra` are not
+hashed, but change nothing that FFmpeg plays (tests/adversarial/test_players.py). Bytes after the last box are hashed.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from media.sniff import container_of
 from provenance.boxes import Box, BoxReader, Finding, GuardFinding, GuardLimits
+from provenance.cbor import decode_cbor
 from provenance.errors import UnreadableFile
 
 C2PA_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -41,6 +48,9 @@ _LENIENT: Final = frozenset(
     }
 )
 _EXCLUDED: Final = frozenset({b"ftyp", b"free", b"skip", b"mfra", b"emsg"})
+# Excluded inside the movie: the keys of a DRM system, which no player takes for media.
+_EXCLUDED_IN_MOVIE: Final = frozenset({b"pssh"})
+_MAX_REFERENCES: Final = 64
 _MOVIE_PARTS: Final = frozenset({b"mvhd", b"cmov", b"trak"})
 # Table boxes and the table that each one is: sizes and offsets come in two widths.
 _TABLES: Final = {b"stsc": b"stsc", b"stsz": b"stsz", b"stz2": b"stsz", b"stco": b"stco", b"co64": b"stco"}
@@ -49,6 +59,14 @@ _STORE_PURPOSES: Final = frozenset({b"manifest", b"original", b"update"})
 _MAX_PROOF_BYTES: Final = 4096
 
 _FAR: Final = 1 << 62  # beyond any file: keeps the sum of two hostile 64-bit numbers from wrapping around
+
+
+class Proof(NamedTuple):
+    """Which leaf of which Merkle tree a piece of media says to be (C2PA 2.2 §A.5.4)."""
+
+    unique_id: int
+    local_id: int
+    location: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +78,17 @@ class BmffReport:
     manifest_boxes: int = 0
     excluded_bytes: int = 0
     fragmented: bool = False
+    media_sizes: tuple[int, ...] = ()  # payload of each top-level `mdat`
+    proofs: tuple[Proof, ...] = ()  # in order, of the file and then of its fragments
 
 
-def inspect_bmff(path: Path | str, *, limits: GuardLimits | None = None) -> BmffReport:
+def inspect_bmff(
+    path: Path | str, *, limits: GuardLimits | None = None, fragments: Sequence[Path | str] = ()
+) -> BmffReport:
     """Walk the boxes of an MP4 or MOV file and report what a hard binding would not cover.
+
+    `fragments` are the media segments, in order, where the file is an initialisation segment (DASH, CMAF); offsets in
+    their findings are those in the segment.
 
     Memory is bounded by `limits.max_table_bytes`; `mdat` is never read. Raises `BmffError` (a box bomb, or
     past the limits) and `UnreadableFile`, nothing else, whatever the bytes.
@@ -74,7 +99,19 @@ def inspect_bmff(path: Path | str, *, limits: GuardLimits | None = None) -> Bmff
             if container is None or container.demuxer not in ("mp4", "mov"):
                 return BmffReport(applicable=False)
             limits = limits or GuardLimits()
-            return _Guard(BoxReader(file, str(path), limits), limits).report()
+            guard = _Guard(BoxReader(file, str(path), limits), limits)
+            report = guard.report(initialisation=bool(fragments))
+        for fragment in fragments:
+            with Path(fragment).open("rb") as file:
+                reader = BoxReader(file, str(fragment), limits)
+                part = _Guard(reader, limits, default_sizes=guard.default_sizes).fragment_report()
+                report = replace(
+                    report,
+                    fragmented=True,
+                    findings=report.findings + part.findings,
+                    proofs=report.proofs + part.proofs,
+                )
+        return report
     except OSError as error:
         raise UnreadableFile(f"{path}: cannot be read ({error.strerror})", hint="Check the path.") from None
 
@@ -101,12 +138,15 @@ class _Fragment:
     next_data: int
     default_size: int = 0
     tracks: int = 0
+    headed: bool = False  # whether the current `traf` has had its header
 
 
 class _Guard:
     """One pass over the boxes of one file."""
 
-    def __init__(self, reader: BoxReader, limits: GuardLimits) -> None:
+    def __init__(
+        self, reader: BoxReader, limits: GuardLimits, default_sizes: dict[int, int] | None = None
+    ) -> None:
         self.reader, self.limits = reader, limits
         self.movies = self.excluded_bytes = 0
         self.stores: list[bytes] = []  # the purpose of each box with a manifest store
@@ -117,16 +157,36 @@ class _Guard:
         self.jumps: list[tuple[np.ndarray, int]] = []  # where an index sends a player, offset of the index
         self.track: _Track | None = None
         self.fragment: _Fragment | None = None
-        self.default_sizes: dict[int, int] = {}  # track id -> default sample size of its fragments
+        # track id -> default sample size of its fragments
+        self.default_sizes: dict[int, int] = dict(default_sizes or {})
+        self.proofs: list[Proof] = []
+        self.extends = False  # whether the movie says that fragments follow
+        self.hashed: list[tuple[int, int]] = []  # top-level boxes that the hash covers: start, end
+        self.auxiliary: list[tuple[int, int]] = []  # where `saio` sends a player, offset of the `saio`
 
-    def report(self) -> BmffReport:
-        find = self.reader.find
+    def fragment_report(self) -> BmffReport:
+        """Of a media segment: boxes without a movie of their own."""
+        self._walk()
+        if self.movies:
+            self.reader.find(Finding.MULTIPLE_MOVIES, "a movie box in a media segment")
+        if not self.fragmented:
+            self.reader.find(Finding.FRAGMENTS_MISSING, "a media segment without a movie fragment")
+        return BmffReport(applicable=True, findings=tuple(self.reader.findings), proofs=tuple(self.proofs))
+
+    def _walk(self) -> None:
         for box in self.reader.boxes(0, self.reader.size, depth=0):
             self.top_level.add(box.offset)
             self._top_level(box)
             self._visit(box, depth=0)
         self._check_extents()
         self._check_jumps()
+        self._check_auxiliary()
+
+    def report(self, *, initialisation: bool = False) -> BmffReport:
+        find = self.reader.find
+        self._walk()
+        if self.extends and not self.fragmented and not self.media and not initialisation:
+            find(Finding.FRAGMENTS_MISSING, "an initialisation segment without its fragments")
         if not self.movies:
             find(Finding.MISSING_MOVIE, "no movie box")
         if self.movies > 1:
@@ -143,14 +203,15 @@ class _Guard:
             manifest_boxes=stores,
             excluded_bytes=self.excluded_bytes,
             fragmented=self.fragmented,
+            media_sizes=tuple(end - start for start, end in self.media),
+            proofs=tuple(self.proofs),
         )
 
     def _top_level(self, box: Box) -> None:
         payload = box.end - box.body
         if box.kind == b"mdat":
             self.media.append((box.body, box.end))
-        elif box.kind == b"moov":
-            self.movies += 1
+            self.hashed.append((box.offset, box.end))
         elif box.kind in _EXCLUDED:
             self.excluded_bytes += payload
             # FFmpeg takes a `free` box for the movie when it begins like one and no other was found.
@@ -165,9 +226,26 @@ class _Guard:
                 self.stores.append(purpose)
             elif purpose != b"merkle" or payload > _MAX_PROOF_BYTES:
                 self.reader.find(Finding.EXCLUDED_PAYLOAD, f"a C2PA box for {purpose!r}", box.offset)
+            else:
+                self._proof(box)
+        else:
+            self.hashed.append((box.offset, box.end))
+
+    def _proof(self, box: Box) -> None:
+        try:
+            said = decode_cbor(self.reader.read(box.body + 20 + len(b"merkle\0"), _MAX_PROOF_BYTES))
+            if isinstance(said, dict):
+                names = ("uniqueId", "localId", "location")
+                self.proofs.append(Proof(*(int(said[name]) for name in names)))
+        except (ValueError, IndexError, KeyError, TypeError):  # the SDK refuses it by itself
+            self.reader.find(Finding.MALFORMED_BOX, "a Merkle proof that does not parse", box.offset)
 
     def _visit(self, box: Box, *, depth: int) -> None:
         """Look into one box, wherever it lies: players find tables in unexpected places, too."""
+        if box.kind == b"moov":
+            self.movies += 1  # FFmpeg takes the first one that it meets, at whatever depth
+        elif box.kind == b"mvex":
+            self.extends = True
         if box.kind == b"trak":
             outer, self.track = self.track, _Track(box)
             self._descend(box, depth=depth)
@@ -179,6 +257,8 @@ class _Guard:
             self._descend(box, depth=depth)
             self.fragment = outer_fragment
         elif box.kind in _STRUCTURE or box.kind in _LENIENT:
+            if box.kind == b"traf" and self.fragment is not None:
+                self.fragment.headed = False
             self._descend(box, depth=depth)
         elif box.kind in _TABLES:
             self._sample_table(box)
@@ -188,11 +268,20 @@ class _Guard:
             self._data_references(box)
         elif box.kind == b"trex":
             if values := self.reader.fields(">6I", box.body, box):
+                if values[1] in self.default_sizes:  # FFmpeg believes the first, others the last
+                    self.reader.find(Finding.UNCHECKED_SAMPLES, "track defaults given twice", box.offset)
                 self.default_sizes[values[1]] = values[4]
         elif box.kind in (b"tfhd", b"trun"):
             self._fragment_box(box)
         elif box.kind in (b"sidx", b"tfra"):
             self._index(box)
+        elif box.kind == b"saio":
+            self._auxiliary_offsets(box)
+        elif box.kind == b"iloc":
+            # Items (pictures, metadata) at offsets of their own (§8.11.3): not what plays as video, and not followed.
+            self.reader.find(Finding.UNCHECKED_SAMPLES, "a table of items", box.offset)
+        elif box.kind in _EXCLUDED_IN_MOVIE:
+            self.excluded_bytes += box.end - box.body
         elif box.kind == b"cmov":
             self.reader.find(Finding.UNCHECKED_SAMPLES, "a compressed movie box", box.offset)
         elif box.kind == b"rmra":
@@ -278,13 +367,37 @@ class _Guard:
         """An entry without the flag "self-contained" points to another file (§8.7.2)."""
         header = self.reader.fields(">2I", box.body, box)
         at = box.body + 8
-        for _ in range(min(header[1], 64) if header else 0):
+        if header and header[1] > _MAX_REFERENCES:
+            self.reader.find(Finding.EXTERNAL_MEDIA, f"{header[1]} data references", box.offset)
+        for _ in range(min(header[1], _MAX_REFERENCES) if header else 0):
             entry = self.reader.fields(">3I", at, box)
             if entry is None:
                 return
             if not entry[2] & 1:
                 self.reader.find(Finding.EXTERNAL_MEDIA, "frames may lie in another file", at)
             at += max(12, entry[0])
+
+    def _auxiliary_offsets(self, box: Box) -> None:
+        """Where the keys of encrypted samples lie (§8.7.9): from the start of the file, or of the fragment's data."""
+        at = box.body
+        header = self.reader.fields(">I", at, box)
+        if header is None:
+            return
+        at += 4 + 8 * bool(header[0] & 1)
+        count = self.reader.fields(">I", at, box)
+        if count is None:
+            return
+        offsets = self.reader.table(">u8" if header[0] >> 24 else ">u4", count[0], at + 4, box)
+        base = self.fragment.base if self.fragment is not None else 0
+        if offsets is not None:
+            self.auxiliary += [(base + int(offset), box.offset) for offset in offsets[:1000]]
+            if len(offsets) > 1000:
+                self.reader.find(Finding.UNCHECKED_SAMPLES, "too many auxiliary offsets", box.offset)
+
+    def _check_auxiliary(self) -> None:
+        for place, at in self.auxiliary:
+            if not any(start <= place < end for start, end in self.hashed):
+                self.reader.find(Finding.SAMPLE_OFFSET_OUTSIDE_MDAT, "auxiliary data outside the media", at)
 
     def _fragment_box(self, box: Box) -> None:
         fragment = self.fragment
@@ -309,6 +422,9 @@ class _Guard:
         else:  # after the data of the track fragment before it
             fragment.base = fragment.next_data
         at += 4 * bool(flags & 0x2) + 4 * bool(flags & 0x8)
+        if fragment.headed:  # readers differ in which of two they believe
+            self.reader.find(Finding.UNCHECKED_SAMPLES, "a track fragment with two headers", box.offset)
+        fragment.headed = True
         size = self.reader.fields(">I", at, box) if flags & 0x10 else None
         fragment.default_size = size[0] if size else self.default_sizes.get(track_id, 0)
         fragment.next_data = fragment.base

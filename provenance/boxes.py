@@ -24,6 +24,9 @@ class Finding(StrEnum):
     SAMPLE_OFFSET_OUTSIDE_MDAT = "sample_offset_outside_mdat"  # frames in bytes that no hash covers
     EXTERNAL_MEDIA = "external_media"  # frames in another file
     EXCLUDED_PAYLOAD = "excluded_payload"  # much, or a hidden movie, in boxes that the hash leaves out
+    FRAGMENTS_MISSING = (
+        "fragments_missing"  # an initialisation segment alone, or not all of its fragments in order
+    )
     MULTIPLE_MANIFESTS = "multiple_manifests"
     UNEXPECTED_EXCLUSION = "unexpected_exclusion"  # the manifest leaves out more than the standard lets it
 

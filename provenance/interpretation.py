@@ -6,14 +6,20 @@ have the expected shape is left out, and texts are cut and cleaned for display.
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
+from provenance.bmff import Proof
 from provenance.boxes import Finding, GuardFinding
+from provenance.chain import Vouching, path_to_anchor, sha256_of, signer_chain
 from provenance.exclusions import unexpected_exclusions
 from provenance.identity import DEVELOPMENT_MARKER
 from provenance.manifest import CONTENT_LABEL, GENERATION_LABEL, LOG_LABEL, SOFT_BINDING_ALG, display_text
+from provenance.trust import TrustAnchors, certificates_of
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 State = Literal["absent", "remote_only", "malformed", "invalid", "expired", "valid_untrusted", "trusted"]
 IngredientStatus = Literal["unsigned", "failed", "expired", "valid_untrusted", "trusted"]
@@ -57,6 +63,39 @@ class IngredientReading:
 
 
 @dataclass(frozen=True, slots=True)
+class ListReading:
+    """One trust list that was asked."""
+
+    purpose: str  # `signer` or `tsa`
+    source: str
+    version: str
+    id: str
+    certificates: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrustReading:
+    """Which lists were asked, and the anchor that vouches for the signer (SHA-256 of its certificate), if one does."""
+
+    lists: tuple[ListReading, ...] = ()
+    anchor: str = ""
+    anchor_name: str = ""
+    anchor_list: str = ""  # id of the list that it stands in
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What stands beside the SDK's word: whose anchors are asked, the store itself, and the time stamp's trust.
+
+    Without a store (a decoded one in a test, one that the SDK does not give) nobody is vouched for.
+    """
+
+    trust: TrustAnchors
+    store: bytes = b""
+    stamp_trusted: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestReading:
     """One file's embedded manifest. Texts are cleaned for one line of display, not for markup.
 
@@ -73,7 +112,9 @@ class ManifestReading:
     organization: str = ""
     issuer: str = ""
     serial_number: str = ""
+    signer_sha256: str = ""  # of the signer's certificate; empty where its signature does not hold
     signer_trusted: bool = False  # by the anchors; says nothing of the content
+    trust: TrustReading = TrustReading()
     development: bool = False
     not_after: datetime.datetime | None = None  # of the signer's certificate
     signed_at: datetime.datetime | None = None
@@ -102,16 +143,19 @@ class ManifestReading:
 
 def interpret(
     store: Mapping[str, object],
-    certificate: Mapping[str, object],
+    credentials: Credentials,
     findings: tuple[GuardFinding, ...],
     *,
     guarded: bool,
     kept: bool = False,
+    media_sizes: Sequence[int] | None = None,
+    proofs: Sequence[Proof] | None = None,
 ) -> ManifestReading:
     """The reading of a manifest store that the SDK decoded and validated.
 
-    `certificate` is the signer's, `findings` the guard's; `guarded` where the file is one that the guard
-    understands, `kept` where there is no file: then the mismatch of the hard binding does not count.
+    `credentials` tells whose anchors count, `findings` are the guard's; `guarded` where the file is one that the guard
+    understands, `kept` where there is no file: then the mismatch of the hard binding does not count. `media_sizes` and
+    `proofs` (of a file in segments): see `provenance.exclusions`.
     """
     label = store.get("active_manifest")
     manifests = as_mapping(store.get("manifests"))
@@ -121,23 +165,36 @@ def interpret(
             "malformed", detail="the store has no active manifest", guard_findings=findings
         )
     if guarded:
-        findings += _binding_findings(manifests, label)
+        findings += _binding_findings(manifests, label, media_sizes, proofs)
     results = as_mapping(store.get("validation_results"))
     codes = as_mapping(results.get("activeManifest"))
-    successes, failures = _codes(codes.get("success")), _codes(codes.get("failure"))
+    successes, failures = codes_of(codes.get("success")), codes_of(codes.get("failure"))
     deltas = _deltas(results)
-    ingredients = tuple(_ingredients(manifests, label, deltas))
+    signature = as_mapping(active.get("signature_info"))
+    has_timestamp = "timeStamp.trusted" in successes and credentials.stamp_trusted()
+    signed_at = _time(signature.get("time")) if has_timestamp else None
+    chain = signer_chain(credentials.store, label)
+    vouching = path_to_anchor(
+        chain, certificates_of(credentials.trust.pem), signed_at or datetime.datetime.now(datetime.UTC)
+    )
+    ingredients = tuple(_vouched_for(one, credentials) for one in _ingredients(manifests, label, deltas))
     sdk_state = store.get("validation_state")
+    signature_holds = "claimSignature.validated" in successes
     # The credential of a broken signature may be trusted all the same.
-    signer_trusted = {"signingCredential.trusted", "claimSignature.validated"}.issubset(successes)
+    signer_trusted = (
+        signature_holds and "signingCredential.trusted" in successes and vouching.state == "vouched"
+    )
     if kept:
         failures = tuple(code for code in failures if code != "assertion.bmffHash.mismatch")
-        if not set(failures) - {_UNTRUSTED} and "claimSignature.validated" in successes:
+        if not set(failures) - {_UNTRUSTED} and signature_holds:
             sdk_state = "Trusted" if signer_trusted else "Valid"
+    if sdk_state == "Trusted" and not signer_trusted:
+        # By the SDK's one pool: an authority for time stamps vouched for the signer, or one for signers for the time.
+        expired = vouching.state == "expired"
+        failures = (*failures, _UNTRUSTED, *([_EXPIRED] if expired else []))
+        sdk_state = "Invalid" if expired else "Valid"
     broken = [code for code in sum(deltas.values(), ()) if code not in _ABOUT_SIGNER]
     state = _state(sdk_state, failures, broken or findings, ingredients)
-    signature = as_mapping(active.get("signature_info"))
-    has_timestamp = "timeStamp.trusted" in successes
     signer = display_text(signature.get("common_name"))
     reading = ManifestReading(
         state,
@@ -146,18 +203,49 @@ def interpret(
         claim_generator=_generator(active.get("claim_generator_info")),
         signer=signer,
         organization=display_text(signature.get("issuer")),  # the SDK's name for the subject's organisation
-        issuer=display_text(as_mapping(certificate.get("issuer")).get("CN")),
+        issuer=_issuer_name(chain),
         serial_number=display_text(signature.get("cert_serial_number")),
+        signer_sha256=sha256_of(chain[0]) if chain and signature_holds else "",
         signer_trusted=signer_trusted,
+        trust=_trust_reading(credentials.trust, vouching if signer_trusted else None),
         development=DEVELOPMENT_MARKER in signer.casefold(),
-        not_after=_time(as_mapping(certificate.get("validity")).get("notAfter")),
-        signed_at=_time(signature.get("time")) if has_timestamp else None,
+        not_after=chain[0].not_valid_after_utc if chain else None,
+        signed_at=signed_at,
         has_timestamp=has_timestamp,
         ingredients=ingredients,
         failure_codes=tuple(dict.fromkeys((*failures, *sum(deltas.values(), ())))),
         guard_findings=findings,
     )
     return _with_assertions(reading, active.get("assertions"))
+
+
+def _vouched_for(ingredient: IngredientReading, credentials: Credentials) -> IngredientReading:
+    """The SDK's "trusted" may come from an authority for time stamps here, too."""
+    if ingredient.status != "trusted":
+        return ingredient
+    chain = signer_chain(credentials.store, ingredient.label)
+    vouching = path_to_anchor(chain, certificates_of(credentials.trust.pem), None)
+    return ingredient if vouching.state == "vouched" else replace(ingredient, status="valid_untrusted")
+
+
+def _trust_reading(trust: TrustAnchors, vouching: Vouching | None) -> TrustReading:
+    lists = tuple(
+        ListReading(one.purpose, one.source, one.version, one.id, len(one.fingerprints))
+        for one in trust.lists
+    )
+    if vouching is None:
+        return TrustReading(lists)
+    holding = (
+        one.id for one in trust.lists if one.purpose == "signer" and vouching.anchor in one.fingerprints
+    )
+    return TrustReading(lists, vouching.anchor, display_text(vouching.anchor_name), next(holding, ""))
+
+
+def _issuer_name(chain: "Sequence[x509.Certificate]") -> str:
+    from cryptography.x509.oid import NameOID
+
+    names = chain[0].issuer.get_attributes_for_oid(NameOID.COMMON_NAME) if chain else []
+    return display_text(names[0].value) if names else ""
 
 
 def _state(
@@ -200,8 +288,8 @@ def _ingredients(
             results = as_mapping(ingredient.get("validation_results"))
             recorded = as_mapping(results.get("activeManifest"))
             codes = (
-                *_codes(recorded.get("failure")),
-                *_codes(ingredient.get("validation_status")),  # as written before C2PA 2.0
+                *codes_of(recorded.get("failure")),
+                *codes_of(ingredient.get("validation_status")),  # as written before C2PA 2.0
                 *sum(_deltas(results).values(), ()),
                 *deltas.get(f"self#jumbf=/c2pa/{parent}/c2pa.assertions/{ingredient.get('label')}", ()),
             )
@@ -210,7 +298,7 @@ def _ingredients(
                 title=display_text(ingredient.get("title")),
                 relationship=display_text(ingredient.get("relationship"), 40),
                 label=display_text(label),
-                status=_ingredient_status(codes, _codes(recorded.get("success")), signed=bool(label)),
+                status=_ingredient_status(codes, codes_of(recorded.get("success")), signed=bool(label)),
                 failure_codes=tuple(dict.fromkeys(codes)),
                 depth=depth,
                 clip_ids=_clip_ids(
@@ -234,7 +322,12 @@ def _ingredient_status(
     return "trusted" if "signingCredential.trusted" in successes and not failures else "valid_untrusted"
 
 
-def _binding_findings(manifests: Mapping[str, object], active: str) -> tuple[GuardFinding, ...]:
+def _binding_findings(
+    manifests: Mapping[str, object],
+    active: str,
+    media_sizes: Sequence[int] | None,
+    proofs: Sequence[Proof] | None,
+) -> tuple[GuardFinding, ...]:
     """Whether the manifest binds the whole file. An update manifest is bound by its parent's hash."""
     label, seen = active, set[str]()
     while label not in seen:
@@ -246,7 +339,9 @@ def _binding_findings(manifests: Mapping[str, object], active: str) -> tuple[Gua
             if name.startswith("c2pa.hash.bmff")
         ]
         if bindings:
-            return tuple(finding for binding in bindings for finding in unexpected_exclusions(binding))
+            return tuple(
+                finding for binding in bindings for finding in unexpected_exclusions(binding, media_sizes)
+            )
         parents = [
             parent
             for ingredient in as_list(manifest.get("ingredients"))
@@ -336,12 +431,12 @@ def _deltas(results: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     deltas: dict[str, tuple[str, ...]] = {}
     for entry in map(as_mapping, as_list(results.get("ingredientDeltas"))):
         address = str(entry.get("ingredientAssertionURI"))
-        codes = _codes(as_mapping(entry.get("validationDeltas")).get("failure"))
+        codes = codes_of(as_mapping(entry.get("validationDeltas")).get("failure"))
         deltas[address] = (*deltas.get(address, ()), *codes)
     return deltas
 
 
-def _codes(statuses: object) -> tuple[str, ...]:
+def codes_of(statuses: object) -> tuple[str, ...]:
     return tuple(
         display_text(status.get("code"), 100) or "unknown" for status in map(as_mapping, as_list(statuses))
     )

@@ -121,11 +121,11 @@ class TimeStampAuthority:
         from cryptography import x509
         from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 
-        roots = x509.load_pem_x509_certificates(self.trust.pem.encode()) if self.trust.pem else []
+        roots = x509.load_pem_x509_certificates(self.trust.tsa_pem.encode()) if self.trust.tsa_pem else []
         if not roots:
             raise TimeStampError(
                 f"{self.host}: no trust anchors to check time stamps with",
-                hint="Put the root of the authority into CLIPPROOF_ANCHORS.",
+                hint="Put the root of the authority into CLIPPROOF_TSA_ANCHORS.",
             )
         try:
             response = decode_timestamp_response(_in_order(reply))
@@ -136,7 +136,7 @@ class TimeStampAuthority:
             why = str(error) if isinstance(error, VerificationError) else "not a time-stamp response"
             raise TimeStampError(
                 f"{self.host}: its time stamp does not verify ({why[:120]})",
-                hint="Check the address, and that its root is in CLIPPROOF_ANCHORS.",
+                hint="Check the address, and that its root is in CLIPPROOF_TSA_ANCHORS.",
             ) from None
 
 

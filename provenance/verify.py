@@ -137,16 +137,18 @@ def verify_clip(
     keys: Keys | None = None,
     detector: AuditFunction | None = None,
     limits: Limits | None = None,
+    reading: ManifestReading | None = None,
 ) -> Verification:
     """The verdict on a file and the evidence for it.
 
     `trust`: whose signatures count. `ledger`, `keys`: without them marks and records are not looked for, and the
     evidence says so. `detector`: called with the path when nothing else is conclusive; returns the audit as JSON.
+    `reading`: that of its manifest, where it was read before, as of a file in segments.
     Raises `UnreadableFile` where there is no such file; a file that is junk has the verdict `malformed`.
     """
     path = Path(path)
     try:
-        findings, evidence = _gather(path, trust, ledger, keys, limits)
+        findings, evidence = _gather(path, reading, trust, ledger, keys, limits)
     except MediaError as error:
         finding = Evidence(
             "container", "fails", str(error), {"error": type(error).__name__, "hint": error.hint}
@@ -220,6 +222,7 @@ def decide(found: Findings) -> tuple[Verdict, int | None]:
 
 def _gather(
     path: Path,
+    reading: ManifestReading | None,
     trust: TrustAnchors,
     ledger: Ledger | None,
     keys: Keys | None,
@@ -228,7 +231,7 @@ def _gather(
     # The child that hashes the packets takes longest to start: meanwhile this process reads the manifest.
     with ThreadPoolExecutor(2) as beside:
         examined = beside.submit(examine, path, limits=limits)
-        reading = read_manifest(path, trust)
+        reading = reading or read_manifest(path, trust)
         said, digest = examined.result()
         findings = Findings(reading)
         if ledger is not None:

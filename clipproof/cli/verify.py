@@ -46,7 +46,15 @@ def verify(
         list[str] | None, typer.Option(help="Exit 0 for this verdict, instead of 6.", metavar="VERDICT")
     ] = None,
     expect_signer: Annotated[
-        str | None, typer.Option(help="Exit 1 unless this is the signer.", metavar="NAME")
+        str | None,
+        typer.Option(
+            help="Exit 1 unless a trusted signer of this name or organisation signed it, or this certificate.",
+            metavar="NAME|sha256:HEX",
+        ),
+    ] = None,
+    fragment: Annotated[
+        list[Path] | None,
+        typer.Option(help="A media segment of an initialisation segment (DASH); all of them, in order."),
     ] = None,
     audit: Annotated[
         bool, typer.Option(help="Let the detector speak where nothing else is conclusive.")
@@ -59,23 +67,27 @@ def verify(
     3 nothing found · 1 verified false.
     """
     from clipproof.api import verify as verify_path
+    from provenance.expectation import is_expectation, signer_mismatch
     from provenance.verify import EXIT_CODES
 
     for verdict in accept or ():
         if EXIT_CODES.get(verdict) != 6:  # type: ignore[call-overload]
             choices = ", ".join(name for name, code in EXIT_CODES.items() if code == 6)
             raise typer.BadParameter(f"{verdict!r} is not one of {choices}", param_hint="--accept")
-    report = verify_path(file, anchors=anchors, audit=audit)
-    wrong_signer = expect_signer is not None and report.signer != expect_signer
-    data = report.to_dict() | (
-        {"expected_signer": expect_signer, "signer_matches": not wrong_signer} if expect_signer else {}
-    )
+    if expect_signer is not None and not is_expectation(expect_signer):
+        raise typer.BadParameter(
+            "a certificate is given as sha256: and 64 hex digits; a name must not be empty",
+            param_hint="--expect-signer",
+        )
+    report = verify_path(file, anchors=anchors, audit=audit, fragments=fragment or ())
+    mismatch = None if expect_signer is None else signer_mismatch(report, expect_signer)
+    data = report.to_dict()
+    if expect_signer is not None:
+        data |= {"expected_signer": expect_signer, "signer_matches": mismatch is None}
     emit(data, as_json=as_json, text=lambda: print_report(report, out))
-    if wrong_signer:
+    if mismatch is not None:
         if not as_json:
-            out.print(
-                f"[red]✗[/] the signer is {escape(report.signer or 'nobody')}, not {escape(str(expect_signer))}"
-            )
+            out.print(f"[red]✗[/] {escape(mismatch)}")
         raise typer.Exit(1)
     code = report.exit_code
     raise typer.Exit(0 if code == 6 and report.verdict in (accept or ()) else code)

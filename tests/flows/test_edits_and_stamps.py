@@ -71,7 +71,7 @@ def test_a_clip_signed_while_the_authority_is_down_is_stamped_later_or_not_made(
 ) -> None:
     with serving(make_authority(tmp_path)) as authority:
         authority.down = True
-        common = {"home": tmp_path / "home", "tsa_url": authority.url, "anchors": tmp_path / "root.pem"}
+        common = {"home": tmp_path / "home", "tsa_url": authority.url, "tsa_anchors": tmp_path / "root.pem"}
         target = tmp_path / "clip.mp4"
         with open_home(Settings(**common)) as home:
             with pytest.raises(TimeStampError):

@@ -20,7 +20,7 @@ from media import file_digest
 from provenance.boxes import Finding
 from provenance.errors import UnreadableFile
 from provenance.identity import Identity
-from provenance.interpretation import interpret
+from provenance.interpretation import Credentials, interpret
 from provenance.keys import Keys, KeyStore
 from provenance.manifest import Claim
 from provenance.reading import read_kept_manifest, read_manifest
@@ -28,7 +28,15 @@ from provenance.signing import Ingredient, Signed, sign_file
 from provenance.trust import TrustAnchors, sdk_context
 
 SdkSign = Callable[..., Path]
+LABEL = "urn:c2pa:00000000-0000-4000-8000-000000000001"
 OtherIdentity = Callable[..., tuple[Identity, TrustAnchors]]
+
+
+@pytest.fixture
+def credentials(signed: Signed, anchors: TrustAnchors) -> Credentials:
+    """The signer of this home, for decoded stores whose active manifest is `LABEL`."""
+    store = signed.manifest_bytes.replace(signed.label.encode(), LABEL.encode())
+    return Credentials(anchors, store=store, stamp_trusted=lambda: True)
 
 
 def sdk_verdict(path: Path, anchors: TrustAnchors) -> str:
@@ -284,7 +292,7 @@ def test_a_child_of_a_sound_parent_carries_its_past(
     assert stranger_parent.status == "valid_untrusted"
 
 
-def test_a_manifest_that_leaves_the_movie_out_of_its_hash_is_found() -> None:
+def test_a_manifest_that_leaves_the_movie_out_of_its_hash_is_found(credentials: Credentials) -> None:
     exclusions = [
         {"xpath": "/moov", "data": None},
         {"xpath": "/ftyp"},
@@ -292,14 +300,14 @@ def test_a_manifest_that_leaves_the_movie_out_of_its_hash_is_found() -> None:
         {"xpath": "/uuid"},
     ]
     store = {
-        "active_manifest": "urn:c2pa:1",
+        "active_manifest": LABEL,
         "manifests": {
-            "urn:c2pa:1": {"assertions": [{"label": "c2pa.hash.bmff.v3", "data": {"exclusions": exclusions}}]}
+            LABEL: {"assertions": [{"label": "c2pa.hash.bmff.v3", "data": {"exclusions": exclusions}}]}
         },
         "validation_results": {"activeManifest": {"success": [], "failure": []}},
         "validation_state": "Trusted",
     }
-    reading = interpret(store, {}, (), guarded=True)
+    reading = interpret(store, credentials, (), guarded=True)
     assert reading.state == "invalid"
     assert [finding.message for finding in reading.guard_findings] == [
         "not hashed: '/moov'",
@@ -308,11 +316,14 @@ def test_a_manifest_that_leaves_the_movie_out_of_its_hash_is_found() -> None:
     ]
 
 
+GOOD = [{"code": "signingCredential.trusted"}, {"code": "claimSignature.validated"}]
+
+
 def store_of(**changes: object) -> dict[str, object]:
     """A decoded manifest store that says Trusted, with parts of it replaced."""
     manifest = {"assertions": [{"label": "c2pa.hash.bmff.v3", "data": {"exclusions": []}}]}
-    results = {"activeManifest": {"success": [{"code": "signingCredential.trusted"}], "failure": []}}
-    store = {"active_manifest": "urn:c2pa:1", "manifests": {"urn:c2pa:1": manifest}}
+    results = {"activeManifest": {"success": GOOD, "failure": []}}
+    store = {"active_manifest": LABEL, "manifests": {LABEL: manifest}}
     return store | {"validation_results": results, "validation_state": "Trusted"} | changes
 
 
@@ -321,7 +332,10 @@ def failing(*codes: str) -> dict[str, object]:
 
 
 def delta(code: str) -> dict[str, object]:
-    return {"ingredientDeltas": [{"validationDeltas": {"failure": [{"code": code}]}}]}
+    return {
+        "activeManifest": {"success": GOOD},
+        "ingredientDeltas": [{"validationDeltas": {"failure": [{"code": code}]}}],
+    }
 
 
 @pytest.mark.parametrize(
@@ -354,27 +368,29 @@ def delta(code: str) -> dict[str, object]:
         ),
         ({"manifests": {}}, "malformed"),
         ({"active_manifest": None}, "malformed"),
-        ({"manifests": {"urn:c2pa:1": {"assertions": []}}}, "invalid"),
-        ({"manifests": {"urn:c2pa:1": {"title": "no hash at all"}}}, "invalid"),
+        ({"manifests": {LABEL: {"assertions": []}}}, "invalid"),
+        ({"manifests": {LABEL: {"title": "no hash at all"}}}, "invalid"),
     ],
 )
-def test_the_state_that_follows_from_what_the_sdk_found(changes: dict[str, object], state: str) -> None:
-    assert interpret(store_of(**changes), {}, (), guarded=True).state == state
+def test_the_state_that_follows_from_what_the_sdk_found(
+    credentials: Credentials, changes: dict[str, object], state: str
+) -> None:
+    assert interpret(store_of(**changes), credentials, (), guarded=True).state == state
 
 
-def test_more_ingredients_than_are_looked_at_are_not_vouched_for() -> None:
+def test_more_ingredients_than_are_looked_at_are_not_vouched_for(credentials: Credentials) -> None:
     manifest = {"title": "busy", "ingredients": [{"title": str(index)} for index in range(300)]}
-    reading = interpret(store_of(manifests={"urn:c2pa:1": manifest}), {}, (), guarded=False)
+    reading = interpret(store_of(manifests={LABEL: manifest}), credentials, (), guarded=False)
     assert reading.state == "invalid"
     assert reading.ingredients[-1].failure_codes == ("clipproof.ingredients.tooMany",)
 
 
-def test_a_time_counts_only_with_a_trusted_time_stamp() -> None:
+def test_a_time_counts_only_with_a_trusted_time_stamp(credentials: Credentials) -> None:
     manifest = {"title": "x", "signature_info": {"time": "2026-03-01T12:00:00+00:00"}}
     for code, expected in (("timeStamp.trusted", 2026), ("timeStamp.untrusted", None)):
         results = {"activeManifest": {"success": [{"code": code}], "failure": []}}
-        store = store_of(manifests={"urn:c2pa:1": manifest}, validation_results=results)
-        reading = interpret(store, {}, (), guarded=False)
+        store = store_of(manifests={LABEL: manifest}, validation_results=results)
+        reading = interpret(store, credentials, (), guarded=False)
         assert reading.has_timestamp == (expected is not None)
         assert (reading.signed_at and reading.signed_at.year) == expected
 
@@ -529,14 +545,24 @@ def test_hostile_texts_are_cut_and_cleaned(
 )
 def test_a_store_of_any_shape_gives_a_reading(value: object) -> None:
     store = {"active_manifest": "a", "manifests": {"a": value}, "validation_results": value}
-    assert interpret(store, {}, (), guarded=True).state in ("malformed", "invalid")
-    assert interpret(value if isinstance(value, dict) else {}, {}, (), guarded=False).state != "trusted"
+    assert interpret(store, Credentials(TrustAnchors.none()), (), guarded=True).state in (
+        "malformed",
+        "invalid",
+    )
+    assert (
+        interpret(
+            value if isinstance(value, dict) else {}, Credentials(TrustAnchors.none()), (), guarded=False
+        ).state
+        != "trusted"
+    )
 
 
 def test_an_ingredient_that_is_its_own_ancestor_ends() -> None:
     ingredient = {"active_manifest": "b", "relationship": "parentOf"}
     manifests = {name: {"title": name, "ingredients": [ingredient]} for name in "ab"}
-    reading = interpret({"active_manifest": "a", "manifests": manifests}, {}, (), guarded=True)
+    reading = interpret(
+        {"active_manifest": "a", "manifests": manifests}, Credentials(TrustAnchors.none()), (), guarded=True
+    )
     assert [entry.depth for entry in reading.ingredients] == [1, 2]
 
 

@@ -21,7 +21,7 @@ from provenance.manifest import Claim
 from provenance.reading import read_manifest
 from provenance.signing import sign_file, stamp_file
 from provenance.timestamps import TimeStampAuthority, parse_query
-from provenance.trust import TrustAnchors
+from provenance.trust import TrustAnchors, TrustList
 
 OtherIdentity = Callable[..., tuple[Identity, TrustAnchors]]
 
@@ -40,7 +40,7 @@ def authority(running: TimeAuthority) -> Iterator[TimeAuthority]:
 
 
 def with_time(trust: TrustAnchors, authority: TimeAuthority) -> TrustAnchors:
-    return TrustAnchors.from_pem(trust.pem.encode() + authority.root_pem, source="home and time")
+    return trust.plus([TrustList.from_pem(authority.root_pem, source="time", purpose="tsa")])
 
 
 def query(text: bytes = b"claim") -> bytes:
@@ -160,8 +160,11 @@ def test_a_redirect_leads_nowhere(anchors: TrustAnchors, authority: TimeAuthorit
 def test_an_authority_outside_the_anchors_or_for_another_purpose_is_not_believed(
     anchors: TrustAnchors, authority: TimeAuthority, tmp_path: Path
 ) -> None:
-    with pytest.raises(TimeStampError, match="does not verify"):
+    with pytest.raises(TimeStampError, match="no trust anchors"):
         TimeStampAuthority(authority.url, anchors).stamp(query())
+    as_signer = anchors.plus([TrustList.from_pem(authority.root_pem, source="signers", purpose="signer")])
+    with pytest.raises(TimeStampError, match="no trust anchors"):
+        TimeStampAuthority(authority.url, as_signer).stamp(query())
     with (
         serving(make_authority(tmp_path)) as stranger,
         pytest.raises(TimeStampError, match="does not verify"),
