@@ -26,7 +26,7 @@ from provenance.ledger.records import (
     Run,
 )
 from provenance.ledger.revisions import check_revision, current, known_revisions, upgrade
-from provenance.ledger.schema import asset, clip, mark, verification
+from provenance.ledger.schema import asset, clip, manifest, mark, verification
 
 
 def connect(url: str, *, create: bool = False, wait_s: float = 30.0) -> "Ledger":
@@ -208,6 +208,12 @@ class Ledger:
         """The clip that carries this mark, or None."""
         with reading(self._engine) as connection:
             return clips.read(connection, (mark.c.scheme == scheme) & (mark.c.payload == payload))
+
+    def find_manifest(self, label: str) -> ClipRow | None:
+        """The clip whose active manifest has this label, or None."""
+        with reading(self._engine) as connection:
+            signed = select(manifest.c.clip_id).where(manifest.c.label == label)
+            return clips.read(connection, clip.c.clip_id.in_(signed))
 
     def clips(self, limit: int = 50) -> list[ClipSummary]:
         """The newest clips, newest first."""
