@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import math
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]@/]+)(?::[0-9]{1,5})?")
 
 log = logging.getLogger("clipproof.web")
 
@@ -71,10 +74,8 @@ def host_name(scope: Scope) -> str:
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) != 1:
         return ""
-    text = hosts[0].decode("latin-1").lower()
-    if text.startswith("["):
-        return text.partition("]")[0] + "]"
-    return text.rpartition(":")[0] if ":" in text else text
+    found = _HOST.fullmatch(hosts[0].decode("latin-1").lower())
+    return found[1] if found else ""
 
 
 class Guard:

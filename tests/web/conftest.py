@@ -1,18 +1,11 @@
-"""One home with two recorded clips, and the API over it: in this process, and as a process of its own."""
+"""One home with a recorded clip, and the API over it."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
+from api_service import PERSON, Api, Recorded
 from conftest import transcode, write_mp4
 from fastapi.testclient import TestClient
 from flows_media import textured
@@ -22,26 +15,7 @@ from clipproof.web.limits import ApiLimits
 from flows.home import open_home
 from flows.marking import mark_clip
 from flows.settings import Settings
-from provenance.ledger import ClipRow, Ledger, connect
-
-PERSON = "Wilhelmina Ostergaard"
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A home with a marked clip whose name credits a person, and copies of that clip."""
-
-    settings: Settings
-    mark_key: bytes
-    row: ClipRow
-    signed: Path
-    copy: Path  # re-encoded, without its manifest
-    stranger: Path
-
-    @property
-    def manifest_id(self) -> str:
-        assert self.row.manifest is not None
-        return self.row.manifest.label
+from provenance.ledger import Ledger, connect
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +38,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 def ledger(recorded: Recorded) -> Iterator[Ledger]:
     with connect(recorded.settings.ledger_url) as opened:
         yield opened
-
-
-Api = Callable[..., TestClient]
 
 
 @pytest.fixture
@@ -93,34 +64,3 @@ def api(recorded: Recorded, ledger: Ledger) -> Iterator[Api]:
     yield make
     for one in opened:
         one.__exit__(None, None, None)
-
-
-@contextmanager
-def serving(home: Path, *arguments: str) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
-    """`clipproof serve --api` on a free port, as a process; its log is shown where a test fails."""
-    log = (home.parent / "serve.log").open("w+")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "clipproof", "serve", "--api", "--port", "0", "--json", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        env=os.environ | {"CLIPPROOF_HOME": str(home), "NO_COLOR": "1"},
-    )
-    try:
-        assert process.stdout is not None
-        told = ""
-        while not told.endswith("}\n"):
-            line = process.stdout.readline()
-            assert line, "the server did not start"
-            told += line
-        with httpx.Client(base_url=json.loads(told)["url"], timeout=120, trust_env=False) as client:
-            yield client, process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-        assert process.stdout is not None
-        process.stdout.close()
-        log.seek(0)
-        print(log.read())
-        log.close()

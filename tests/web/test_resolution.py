@@ -6,12 +6,12 @@ from pathlib import Path
 
 import c2pa
 import pytest
+from api_service import Api, Recorded
 from conftest import remux
-from web.conftest import Api, Recorded
 
-from provenance.ledger import clip_id_hex
+from provenance.ledger import Ledger, clip_id_hex
 from provenance.manifest import SOFT_BINDING_ALG
-from provenance.resolve import active_manifest
+from provenance.resolve import active_manifest, match_content
 
 
 def binding(recorded: Recorded) -> dict[str, str]:
@@ -99,11 +99,7 @@ def test_a_re_encoded_copy_without_its_manifest_is_found_by_its_mark_with_where_
     assert detail["origin"]["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
 
 
-def test_without_the_mark_key_a_copy_is_found_by_its_pictures(api: Api, recorded: Recorded, ledger: object) -> None:
-    from provenance.ledger import Ledger
-    from provenance.resolve import match_content
-
-    assert isinstance(ledger, Ledger)
+def test_without_the_mark_key_a_copy_is_found_by_its_pictures(recorded: Recorded, ledger: Ledger) -> None:
     (match,) = match_content(recorded.copy, ledger=ledger)
     assert (match.manifest_id, match.found_by) == (recorded.manifest_id, "fingerprint")
 
