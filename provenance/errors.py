@@ -18,6 +18,10 @@ ProvenanceError
 ├── BmffError              an ISO BMFF file that is not walked to its end: a bomb, or past the limits
 ├── LawError               the texts of the duties that ship with the program are damaged
 ├── LabelError             an AIGC label that cannot be written or read
+├── ResolutionError        a query that no recorded clip can answer
+│   ├── UnsupportedAlgorithm   a soft binding algorithm that is not ours
+│   ├── BindingError           a soft binding value that is none of its algorithm
+│   └── ManifestIdError        not the identifier of a manifest
 └── UnreadableFile         no such file, or it may not be read
 """
 
@@ -96,6 +100,22 @@ class LawError(ProvenanceError):
 
 class LabelError(ProvenanceError):
     """An AIGC label that cannot be written, or metadata that look like one but do not parse."""
+
+
+class ResolutionError(ProvenanceError):
+    """A query for a manifest that is not well formed."""
+
+
+class UnsupportedAlgorithm(ResolutionError):
+    """A soft binding algorithm that is not resolved here."""
+
+
+class BindingError(ResolutionError):
+    """A soft binding value that is not base64, or not of its algorithm's form."""
+
+
+class ManifestIdError(ResolutionError):
+    """Not the identifier of a C2PA manifest."""
 
 
 class UnreadableFile(ProvenanceError):

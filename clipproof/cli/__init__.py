@@ -19,6 +19,7 @@ from clipproof.cli import (
     produce,
     review,
     safety,
+    serve,
     server,
     verify,
 )
@@ -70,6 +71,7 @@ app.add_typer(database.app, name="db")
 app.command("up")(server.up)
 app.command("down")(server.down)
 app.command("status")(server.status)
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 
 

@@ -31,7 +31,7 @@ from provenance.ledger.records import (
     TimeStamp,
 )
 from provenance.ledger.revisions import check_revision, current, known_revisions, upgrade
-from provenance.ledger.schema import asset, clip, log_checkpoint, mark, verification
+from provenance.ledger.schema import asset, clip, log_checkpoint, manifest, mark, verification
 from provenance.manifest import Credit
 
 if TYPE_CHECKING:
@@ -250,6 +250,13 @@ class Ledger:
         """The people whom the manifest of a clip names."""
         with reading(self._engine) as connection:
             return clips.read_credits(connection, clip_id)
+
+    def find_manifest(self, label: str) -> ClipRow | None:
+        """The clip whose active manifest has this label, or None."""
+        with reading(self._engine) as connection:
+            query = select(manifest.c.clip_id).where(manifest.c.label == label)
+            clip_id = connection.execute(query).scalar_one_or_none()
+            return None if clip_id is None else clips.read(connection, clip_id)
 
     def clips(self, limit: int = 50) -> list[ClipSummary]:
         """The newest clips, newest first."""
