@@ -211,6 +211,8 @@ class _Guard:
             self.hashed.append((box.offset, box.end))
         elif box.kind in _EXCLUDED:
             self.excluded_bytes += payload
+            if box.kind == b"ftyp":
+                self._brands(box)
             # FFmpeg takes a `free` box for the movie when it begins like one and no other was found.
             if box.kind in (b"free", b"skip") and self.reader.read(box.body, 8)[4:8] in _MOVIE_PARTS:
                 self.reader.find(Finding.EXCLUDED_PAYLOAD, "a movie hides in a free box", box.offset)
@@ -227,6 +229,13 @@ class _Guard:
                 self._proof(box)
         else:
             self.hashed.append((box.offset, box.end))
+
+    def _brands(self, box: Box) -> None:
+        """Brands are four printable characters (§4.3); no hash covers others, and they keep a file from opening."""
+        said = self.reader.read(box.body, min(box.end - box.body, 1024))
+        brands = said[:4] + said[8:]
+        if any(not 0x20 <= one < 0x7F for one in brands.replace(b"\0", b" ")):
+            self.reader.find(Finding.MALFORMED_BOX, "a brand that is no text", box.offset)
 
     def _proof(self, box: Box) -> None:
         try:

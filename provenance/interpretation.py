@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from provenance.bmff import Proof
 from provenance.boxes import Finding, GuardFinding
 from provenance.chain import Vouching, path_to_anchor, sha256_of, signer_chain
-from provenance.exclusions import unexpected_exclusions
+from provenance.exclusions import missing_fragments, unexpected_exclusions
 from provenance.identity import DEVELOPMENT_MARKER
 from provenance.manifest import CONTENT_LABEL, GENERATION_LABEL, SOFT_BINDING_ALG, display_text
 from provenance.trust import TrustAnchors, certificates_of
@@ -338,7 +338,12 @@ def _binding_findings(
         ]
         if bindings:
             return tuple(
-                finding for binding in bindings for finding in unexpected_exclusions(binding, media_sizes)
+                finding
+                for binding in bindings
+                for finding in (
+                    *unexpected_exclusions(binding, media_sizes),
+                    *(missing_fragments(binding, proofs) if proofs is not None else ()),
+                )
             )
         parents = [
             parent
