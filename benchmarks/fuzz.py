@@ -505,6 +505,7 @@ def run(count: int, seed: int, work: Path) -> dict[str, Any]:
         done.get("grown_bytes", 0),
         done.get("verdicts", 0),
     )
+    slowest_case = done.get("slowest_case", -1)
     worker = _Worker(work, seeds, work / "seeds" / "root.pem")
 
     def save(number: int) -> dict[str, Any]:
@@ -515,6 +516,7 @@ def run(count: int, seed: int, work: Path) -> dict[str, Any]:
             "changes": dict(sorted(by_change.items())),
             "verdicts": verdicts,
             "slowest_s": slowest,
+            "slowest_case": slowest_case,
             "grown_bytes": grown_most,
             "offences": offences,
         }
@@ -531,7 +533,8 @@ def run(count: int, seed: int, work: Path) -> dict[str, Any]:
             tally[f"{name}: {'unchanged' if content == contents[name] else state}"] += 1
             by_change.update(changes)
             verdicts += deep
-            slowest = slowest if deep else max(slowest, seconds)
+            if not deep and seconds > slowest:
+                slowest, slowest_case = seconds, number
             grown_most = max(grown_most, grown)
             if offence:
                 (work / "offenders").mkdir(exist_ok=True)
@@ -567,7 +570,8 @@ def main() -> None:
     ]
     report([{column: row.get(column, 0) for column in columns} for row in rows.values()])
     print(
-        f"{said['next']} cases, {said['verdicts']} with a verdict; slowest reading {said['slowest_s']:.2f} s, "
+        f"{said['next']} cases, {said['verdicts']} with a verdict; slowest reading {said['slowest_s']:.2f} s "
+        f"(case {said['slowest_case']}), "
         f"growth {said['grown_bytes'] >> 20} MB, {len(said['offences'])} offences"
     )
     for one in said["offences"][:20]:

@@ -13,7 +13,7 @@ hashed, but change nothing that FFmpeg plays (tests/adversarial/test_players.py)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,6 +23,7 @@ from media.sniff import container_of
 from provenance.boxes import Box, BoxReader, Finding, GuardFinding, GuardLimits
 from provenance.cbor import decode_cbor
 from provenance.errors import UnreadableFile
+from provenance.sample_tables import FAR, TABLES, Extents, Fragment, Track
 
 C2PA_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
@@ -52,13 +53,9 @@ _EXCLUDED: Final = frozenset({b"ftyp", b"free", b"skip", b"mfra", b"emsg"})
 _EXCLUDED_IN_MOVIE: Final = frozenset({b"pssh"})
 _MAX_REFERENCES: Final = 64
 _MOVIE_PARTS: Final = frozenset({b"mvhd", b"cmov", b"trak"})
-# Table boxes and the table that each one is: sizes and offsets come in two widths.
-_TABLES: Final = {b"stsc": b"stsc", b"stsz": b"stsz", b"stz2": b"stsz", b"stco": b"stco", b"co64": b"stco"}
 _STORE_PURPOSES: Final = frozenset({b"manifest", b"original", b"update"})
 # The SDK writes one box with a Merkle proof for each MiB of a large file: 245 bytes at 400 MB.
 _MAX_PROOF_BYTES: Final = 4096
-
-_FAR: Final = 1 << 62  # beyond any file: keeps the sum of two hostile 64-bit numbers from wrapping around
 
 
 class Proof(NamedTuple):
@@ -116,31 +113,6 @@ def inspect_bmff(
         raise UnreadableFile(f"{path}: cannot be read ({error.strerror})", hint="Check the path.") from None
 
 
-@dataclass(slots=True)
-class _Track:
-    """The sample tables of one `trak`, as read (ISO/IEC 14496-12 §8.7)."""
-
-    box: Box
-    tables: set[bytes] = field(default_factory=set)
-    chunk_offsets: np.ndarray | None = None  # uint64
-    runs: np.ndarray | None = None  # int64 [n, 3] of stsc: first chunk (from 1), samples a chunk, description
-    sizes: np.ndarray | None = None  # of each sample; None where `constant_size` holds for all
-    constant_size: int = 0
-    sample_count: int = 0
-
-
-@dataclass(slots=True)
-class _Fragment:
-    """Where the data of the track fragments of one `moof` are (ISO/IEC 14496-12 §8.8.7)."""
-
-    moof: int
-    base: int
-    next_data: int
-    default_size: int = 0
-    tracks: int = 0
-    headed: bool = False  # whether the current `traf` has had its header
-
-
 class _Guard:
     """One pass over the boxes of one file."""
 
@@ -152,11 +124,11 @@ class _Guard:
         self.stores: list[bytes] = []  # the purpose of each box with a manifest store
         self.fragmented = False
         self.media: list[tuple[int, int]] = []  # payload of each top-level mdat: start, end
-        self.extents: list[tuple[np.ndarray, np.ndarray, int]] = []  # starts, ends, offset of their box
+        self.extents: list[Extents] = []
         self.top_level: set[int] = set()  # where a box begins
         self.jumps: list[tuple[np.ndarray, int]] = []  # where an index sends a player, offset of the index
-        self.track: _Track | None = None
-        self.fragment: _Fragment | None = None
+        self.track: Track | None = None
+        self.fragment: Fragment | None = None
         # track id -> default sample size of its fragments
         self.default_sizes: dict[int, int] = dict(default_sizes or {})
         self.proofs: list[Proof] = []
@@ -171,6 +143,10 @@ class _Guard:
             self.reader.find(Finding.MULTIPLE_MOVIES, "a movie box in a media segment")
         if not self.fragmented:
             self.reader.find(Finding.FRAGMENTS_MISSING, "a media segment without a movie fragment")
+        if self.stores:
+            self.reader.find(Finding.MULTIPLE_MANIFESTS, "a manifest store in a media segment")
+        if self.excluded_bytes > self.limits.max_excluded_bytes:
+            self.reader.find(Finding.EXCLUDED_PAYLOAD, f"{self.excluded_bytes} bytes that no hash covers")
         return BmffReport(applicable=True, findings=tuple(self.reader.findings), proofs=tuple(self.proofs))
 
     def _walk(self) -> None:
@@ -214,6 +190,8 @@ class _Guard:
             self.hashed.append((box.offset, box.end))
         elif box.kind in _EXCLUDED:
             self.excluded_bytes += payload
+            if box.kind == b"ftyp":
+                self._brands(box)
             # FFmpeg takes a `free` box for the movie when it begins like one and no other was found.
             if box.kind in (b"free", b"skip") and self.reader.read(box.body, 8)[4:8] in _MOVIE_PARTS:
                 self.reader.find(Finding.EXCLUDED_PAYLOAD, "a movie hides in a free box", box.offset)
@@ -231,6 +209,13 @@ class _Guard:
         else:
             self.hashed.append((box.offset, box.end))
 
+    def _brands(self, box: Box) -> None:
+        """Brands are four printable characters (§4.3); no hash covers others, and they keep a file from opening."""
+        said = self.reader.read(box.body, min(box.end - box.body, 1024))
+        brands = said[:4] + said[8:]
+        if any(not 0x20 <= one < 0x7F for one in brands.replace(b"\0", b" ")):
+            self.reader.find(Finding.MALFORMED_BOX, "a brand that is no text", box.offset)
+
     def _proof(self, box: Box) -> None:
         try:
             said = decode_cbor(self.reader.read(box.body + 20 + len(b"merkle\0"), _MAX_PROOF_BYTES))
@@ -247,12 +232,15 @@ class _Guard:
         elif box.kind == b"mvex":
             self.extends = True
         if box.kind == b"trak":
-            outer, self.track = self.track, _Track(box)
+            outer, self.track = self.track, Track(self.reader, box)
             self._descend(box, depth=depth)
-            self._chunk_extents(self.track)
+            self.extents += self.track.extents()
             self.track = outer
         elif box.kind == b"moof":
-            outer_fragment, self.fragment = self.fragment, _Fragment(box.offset, box.offset, box.offset)
+            outer_fragment, self.fragment = (
+                self.fragment,
+                Fragment(self.reader, box.offset, self.default_sizes),
+            )
             self.fragmented = True
             self._descend(box, depth=depth)
             self.fragment = outer_fragment
@@ -260,8 +248,13 @@ class _Guard:
             if box.kind == b"traf" and self.fragment is not None:
                 self.fragment.headed = False
             self._descend(box, depth=depth)
-        elif box.kind in _TABLES:
-            self._sample_table(box)
+        elif box.kind in TABLES:
+            if self.track is None:  # FFmpeg may believe it all the same
+                self.reader.find(
+                    Finding.UNCHECKED_SAMPLES, f"a stray {TABLES[box.kind].decode()} table", box.offset
+                )
+            else:
+                self.track.read(box)
         elif box.kind == b"stsd":
             self._sample_description(box)
         elif box.kind == b"dref":
@@ -272,7 +265,12 @@ class _Guard:
                     self.reader.find(Finding.UNCHECKED_SAMPLES, "track defaults given twice", box.offset)
                 self.default_sizes[values[1]] = values[4]
         elif box.kind in (b"tfhd", b"trun"):
-            self._fragment_box(box)
+            if self.fragment is None:
+                self.reader.find(
+                    Finding.UNCHECKED_SAMPLES, "a track fragment outside a movie fragment", box.offset
+                )
+            else:
+                self.extents += self.fragment.read(box)
         elif box.kind in (b"sidx", b"tfra"):
             self._index(box)
         elif box.kind == b"saio":
@@ -294,73 +292,11 @@ class _Guard:
         for child in self.reader.boxes(start, box.end, depth=depth + 1, strict=box.kind in _STRUCTURE):
             self._visit(child, depth=depth + 1)
 
-    def _sample_table(self, box: Box) -> None:
-        track, table = self.track, _TABLES[box.kind]
-        if track is None or table in track.tables:  # readers differ in which of two they believe
-            self.reader.find(Finding.UNCHECKED_SAMPLES, f"a stray {table.decode()} table", box.offset)
-            return
-        track.tables.add(table)
-        if table == b"stsz":
-            if fields := self.reader.fields(">3I", box.body, box):
-                _, track.constant_size, track.sample_count = fields
-                if box.kind == b"stz2":
-                    bits, track.constant_size = track.constant_size & 0xFF, 0
-                    track.sizes = self._compact_sizes(bits, track.sample_count, box)
-                elif not track.constant_size:
-                    track.sizes = self.reader.table(">u4", track.sample_count, box.body + 12, box)
-        elif header := self.reader.fields(">2I", box.body, box):
-            if table == b"stsc":
-                runs = self.reader.table(">u4", 3 * header[1], box.body + 8, box)
-                track.runs = None if runs is None else runs.reshape(-1, 3).astype(np.int64)
-            else:
-                width = ">u8" if box.kind == b"co64" else ">u4"
-                track.chunk_offsets = self.reader.table(width, header[1], box.body + 8, box)
-
-    def _compact_sizes(self, bits: int, count: int, box: Box) -> np.ndarray | None:
-        if bits == 16:
-            return self.reader.table(">u2", count, box.body + 12, box)
-        if bits == 8:
-            return self.reader.table("u1", count, box.body + 12, box)
-        packed = self.reader.table("u1", (count + 1) // 2, box.body + 12, box) if bits == 4 else None
-        return None if packed is None else np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[:count]
-
-    def _chunk_extents(self, track: _Track) -> None:
-        """Turn the tables of a track into byte ranges, one a chunk."""
-        runs, offsets = track.runs, track.chunk_offsets
-        if offsets is None or runs is None or (track.sizes is None and not track.constant_size):
-            # All three must be there, if empty (§8.7); a player may know another place for them.
-            self.reader.find(Finding.UNCHECKED_SAMPLES, "a track without readable tables", track.box.offset)
-            return
-        if not len(offsets):  # the samples are in fragments
-            return
-        first = runs[:, 0] - 1
-        if not len(runs) or first[0] != 0 or np.any(np.diff(first) <= 0):
-            self.reader.find(Finding.MALFORMED_BOX, "the runs of stsc are out of order", track.box.offset)
-            return
-        chunks = len(offsets)
-        chunks_of_run = np.diff(
-            np.append(np.minimum(first, chunks), chunks)
-        )  # runs past the end mean nothing
-        last_sample = np.minimum(np.cumsum(np.repeat(runs[:, 1], chunks_of_run)), track.sample_count)
-        first_sample = np.concatenate(([0], last_sample[:-1]))
-        if track.sizes is None:  # below 2**32 each: the product fits 64 bits without a sign
-            lengths = (last_sample - first_sample).astype(np.uint64) * np.uint64(track.constant_size)
-        else:
-            total = np.concatenate(([0], np.cumsum(track.sizes, dtype=np.int64)))
-            lengths = total[last_sample] - total[first_sample]
-        self._add_extents(offsets, lengths, track.box.offset)
-
-    def _add_extents(self, offsets: np.ndarray, lengths: np.ndarray, at: int) -> None:
-        starts = np.minimum(offsets.astype(np.uint64), np.uint64(_FAR))
-        ends = starts + np.minimum(lengths.astype(np.uint64), np.uint64(_FAR))
-        used = ends > starts
-        self.extents.append((starts[used], ends[used], at))
-
     def _sample_description(self, box: Box) -> None:
         # FFmpeg parses whatever boxes follow the known fields of a sample entry with its one table of
         # parsers, sample tables too: one hidden here wins over the one that is checked (played in the tests).
         content = self.reader.read(box.body, min(box.end - box.body, self.limits.max_excluded_bytes))
-        if any(table in content for table in _TABLES):
+        if any(table in content for table in TABLES):
             self.reader.find(Finding.UNCHECKED_SAMPLES, "a sample table in a sample description", box.offset)
 
     def _data_references(self, box: Box) -> None:
@@ -399,58 +335,6 @@ class _Guard:
             if not any(start <= place < end for start, end in self.hashed):
                 self.reader.find(Finding.SAMPLE_OFFSET_OUTSIDE_MDAT, "auxiliary data outside the media", at)
 
-    def _fragment_box(self, box: Box) -> None:
-        fragment = self.fragment
-        fields = self.reader.fields(">2I", box.body, box)
-        if fragment is None:
-            self.reader.find(
-                Finding.UNCHECKED_SAMPLES, "a track fragment outside a movie fragment", box.offset
-            )
-        elif fields is not None and box.kind == b"tfhd":
-            self._fragment_header(fragment, fields[0] & 0xFFFFFF, fields[1], box)
-        elif fields is not None:
-            self._fragment_run(fragment, fields[0] & 0xFFFFFF, fields[1], box)
-
-    def _fragment_header(self, fragment: _Fragment, flags: int, track_id: int, box: Box) -> None:
-        at = box.body + 8
-        if flags & 0x1:
-            explicit = self.reader.fields(">Q", at, box)
-            fragment.base = explicit[0] if explicit else _FAR
-            at += 8
-        elif flags & 0x020000 or not fragment.tracks:
-            fragment.base = fragment.moof
-        else:  # after the data of the track fragment before it
-            fragment.base = fragment.next_data
-        at += 4 * bool(flags & 0x2) + 4 * bool(flags & 0x8)
-        if fragment.headed:  # readers differ in which of two they believe
-            self.reader.find(Finding.UNCHECKED_SAMPLES, "a track fragment with two headers", box.offset)
-        fragment.headed = True
-        size = self.reader.fields(">I", at, box) if flags & 0x10 else None
-        fragment.default_size = size[0] if size else self.default_sizes.get(track_id, 0)
-        fragment.next_data = fragment.base
-        fragment.tracks += 1
-
-    def _fragment_run(self, fragment: _Fragment, flags: int, count: int, box: Box) -> None:
-        at = box.body + 8
-        start = fragment.next_data
-        if flags & 0x1:
-            shift = self.reader.fields(">i", at, box)
-            start = fragment.base + shift[0] if shift else _FAR
-            at += 4
-        at += 4 * bool(flags & 0x4)
-        columns = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
-        length = count * fragment.default_size
-        if columns:
-            samples = self.reader.table(">u4", count * len(columns), at, box)
-            if samples is None:
-                return
-            if 0x200 in columns:
-                length = int(samples.reshape(-1, len(columns))[:, columns.index(0x200)].sum(dtype=np.int64))
-        fragment.next_data = start + length
-        # Before the file is as far outside as behind it.
-        place = [number if 0 <= number < _FAR else _FAR for number in (start, length)]
-        self._add_extents(np.array(place[:1], np.uint64), np.array(place[1:], np.uint64), box.offset)
-
     def _index(self, box: Box) -> None:
         """Where a segment index (§8.16.3) or a fragment index (§8.8.10, itself not hashed) sends a player."""
         at = box.body
@@ -462,7 +346,7 @@ class _Guard:
             entries = self.reader.table(">u4", 3 * fields[5], at + (32 if wide else 24), box)
             if entries is not None:
                 sizes = entries.reshape(-1, 3)[:, 0] & 0x7FFFFFFF
-                places = np.cumsum(sizes, dtype=np.int64) - sizes + box.end + min(fields[3], _FAR >> 1)
+                places = np.cumsum(sizes, dtype=np.int64) - sizes + box.end + min(fields[3], FAR >> 1)
                 self.jumps.append((places, box.offset))
         else:
             fields = self.reader.fields(">4x3I", at, box)
@@ -473,7 +357,7 @@ class _Guard:
             row = np.dtype([("time", number), ("moof", number), ("numbers", f"V{tail}")])
             entries = self.reader.table(row, fields[2], at + 16, box)
             if entries is not None:
-                self.jumps.append((np.minimum(entries["moof"], _FAR).astype(np.int64), box.offset))
+                self.jumps.append((np.minimum(entries["moof"], FAR).astype(np.int64), box.offset))
 
     def _check_jumps(self) -> None:
         """An index must lead to boxes that the walk has seen, not into the middle of one."""

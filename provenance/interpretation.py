@@ -6,139 +6,41 @@ have the expected shape is left out, and texts are cut and cleaned for display.
 
 import datetime
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from provenance.bmff import Proof
 from provenance.boxes import Finding, GuardFinding
 from provenance.chain import Vouching, path_to_anchor, sha256_of, signer_chain
-from provenance.exclusions import unexpected_exclusions
+from provenance.exclusions import missing_fragments, unexpected_exclusions
 from provenance.identity import DEVELOPMENT_MARKER
-from provenance.manifest import CONTENT_LABEL, GENERATION_LABEL, LOG_LABEL, SOFT_BINDING_ALG, display_text
+from provenance.manifest import CONTENT_LABEL, GENERATION_LABEL, LOG_LABEL, display_text
+from provenance.manifest_reading import (
+    HEX_ID,
+    ActionReading,
+    Credentials,
+    IngredientReading,
+    IngredientStatus,
+    ListReading,
+    ManifestReading,
+    SoftBinding,
+    State,
+    TrustReading,
+    clip_ids_of,
+)
 from provenance.trust import TrustAnchors, certificates_of
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-State = Literal["absent", "remote_only", "malformed", "invalid", "expired", "valid_untrusted", "trusted"]
-IngredientStatus = Literal["unsigned", "failed", "expired", "valid_untrusted", "trusted"]
 
 _UNTRUSTED: Final = "signingCredential.untrusted"
 _EXPIRED: Final = "signingCredential.expired"
 # Of the signer, not of the content: what a stranger, or time, can do to a manifest without touching it.
 _ABOUT_SIGNER: Final = frozenset({_UNTRUSTED, _EXPIRED})
 _MAX_INGREDIENTS = 256
-_HEX_ID: Final = re.compile(r"[0-9a-f]{16}")
 _HEX_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class ActionReading:
-    """One action of the active manifest; `when` is what the signer says, not a time stamp."""
-
-    action: str
-    digital_source_type: str
-    agent: str
-    when: str
-
-
-@dataclass(frozen=True, slots=True)
-class SoftBinding:
-    alg: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class IngredientReading:
-    """One ingredient, however deep (`depth` 1 is a direct one), with the state of its own manifest."""
-
-    title: str
-    relationship: str
-    label: str
-    status: IngredientStatus
-    failure_codes: tuple[str, ...]
-    depth: int
-    clip_ids: tuple[int, ...] = ()  # those that its own manifest binds to our mark
-
-
-@dataclass(frozen=True, slots=True)
-class ListReading:
-    """One trust list that was asked."""
-
-    purpose: str  # `signer` or `tsa`
-    source: str
-    version: str
-    id: str
-    certificates: int
-
-
-@dataclass(frozen=True, slots=True)
-class TrustReading:
-    """Which lists were asked, and the anchor that vouches for the signer (SHA-256 of its certificate), if one does."""
-
-    lists: tuple[ListReading, ...] = ()
-    anchor: str = ""
-    anchor_name: str = ""
-    anchor_list: str = ""  # id of the list that it stands in
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What stands beside the SDK's word: whose anchors are asked, the store itself, and the time stamp's trust.
-
-    Without a store (a decoded one in a test, one that the SDK does not give) nobody is vouched for.
-    """
-
-    trust: TrustAnchors
-    store: bytes = b""
-    stamp_trusted: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestReading:
-    """One file's embedded manifest. Texts are cleaned for one line of display, not for markup.
-
-    `trusted` never stands beside a guard finding or a failed ingredient: then the state is `invalid`.
-    `signed_at` is set only by a time stamp whose authority is trusted (`has_timestamp`).
-    """
-
-    state: State
-    detail: str = ""  # why it is malformed, or not read
-    label: str = ""
-    title: str = ""
-    claim_generator: str = ""
-    signer: str = ""  # common name
-    organization: str = ""
-    issuer: str = ""
-    serial_number: str = ""
-    signer_sha256: str = ""  # of the signer's certificate; empty where its signature does not hold
-    signer_trusted: bool = False  # by the anchors; says nothing of the content
-    trust: TrustReading = TrustReading()
-    development: bool = False
-    not_after: datetime.datetime | None = None  # of the signer's certificate
-    signed_at: datetime.datetime | None = None
-    has_timestamp: bool = False
-    actions: tuple[ActionReading, ...] = ()
-    soft_bindings: tuple[SoftBinding, ...] = ()
-    content_clip_id: int | None = None  # the clip's own id, as its signer states it
-    log_checkpoint: str = ""  # the signed head of the signer's log, unchecked here
-    content: Mapping[str, bytes] = field(default_factory=dict)  # stream, frames, fingerprint: 32 bytes each
-    generation: Mapping[str, str] = field(default_factory=dict)
-    ingredients: tuple[IngredientReading, ...] = ()
-    failure_codes: tuple[str, ...] = ()
-    guard_findings: tuple[GuardFinding, ...] = ()
-    remote_url: str = ""
-
-    @property
-    def digital_source_types(self) -> tuple[str, ...]:
-        """The source types that the actions state, in order, each once."""
-        return tuple(dict.fromkeys(a.digital_source_type for a in self.actions if a.digital_source_type))
-
-    @property
-    def clip_ids(self) -> tuple[int, ...]:
-        """The 64-bit clip ids that the manifest binds to our mark, each once."""
-        return _clip_ids(self.soft_bindings)
 
 
 def interpret(
@@ -301,7 +203,7 @@ def _ingredients(
                 status=_ingredient_status(codes, codes_of(recorded.get("success")), signed=bool(label)),
                 failure_codes=tuple(dict.fromkeys(codes)),
                 depth=depth,
-                clip_ids=_clip_ids(
+                clip_ids=clip_ids_of(
                     _soft_bindings(as_mapping(manifests.get(label)) if isinstance(label, str) else {})
                 ),
             )
@@ -340,7 +242,12 @@ def _binding_findings(
         ]
         if bindings:
             return tuple(
-                finding for binding in bindings for finding in unexpected_exclusions(binding, media_sizes)
+                finding
+                for binding in bindings
+                for finding in (
+                    *unexpected_exclusions(binding, media_sizes),
+                    *(missing_fragments(binding, proofs) if proofs is not None else ()),
+                )
             )
         parents = [
             parent
@@ -369,7 +276,7 @@ def _with_assertions(reading: ManifestReading, assertions: object) -> ManifestRe
             checkpoint = said if isinstance(said, str) and len(said) <= 4096 else ""
         elif label == CONTENT_LABEL:
             stated = data.get("clip_id")
-            own_id = int(stated, 16) if isinstance(stated, str) and _HEX_ID.fullmatch(stated) else None
+            own_id = int(stated, 16) if isinstance(stated, str) and HEX_ID.fullmatch(stated) else None
             for name, digest in data.items():
                 if name.endswith("_sha256") and isinstance(digest, str) and _HEX_DIGEST.fullmatch(digest):
                     content[display_text(name.removesuffix("_sha256"), 40)] = bytes.fromhex(digest)
@@ -401,11 +308,6 @@ def _soft_bindings(manifest: Mapping[str, object]) -> list[SoftBinding]:
         if label == "c2pa.soft-binding"
     )
     return [binding for bindings in found for binding in bindings]
-
-
-def _clip_ids(bindings: Iterable[SoftBinding]) -> tuple[int, ...]:
-    ours = (one.value for one in bindings if one.alg == SOFT_BINDING_ALG and _HEX_ID.fullmatch(one.value))
-    return tuple(dict.fromkeys(int(value, 16) for value in ours))
 
 
 def _action(action: Mapping[str, object]) -> ActionReading:

@@ -14,17 +14,15 @@ from media import MediaError
 from media.sniff import sniff
 from provenance.bmff import BmffReport, inspect_bmff
 from provenance.errors import BmffError, UnreadableFile
-from provenance.interpretation import (
+from provenance.interpretation import as_mapping, codes_of, interpret
+from provenance.manifest import display_text
+from provenance.manifest_reading import (
     ActionReading,
     Credentials,
     IngredientReading,
     ManifestReading,
     SoftBinding,
-    as_mapping,
-    codes_of,
-    interpret,
 )
-from provenance.manifest import display_text
 from provenance.trust import TrustAnchors, sdk_context, time_stamp_context
 
 if TYPE_CHECKING:

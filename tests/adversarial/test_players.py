@@ -139,6 +139,13 @@ def test_two_headers_in_a_track_fragment_are_found(tmp_path: Path) -> None:
     assert Finding.UNCHECKED_SAMPLES in findings(doubled, tmp_path)
 
 
+def test_brands_that_are_no_text_are_found(tmp_path: Path) -> None:
+    """Found by the fuzz: no hash covers them, and a file with such brands does not open here."""
+    content = movie(tmp_path / "m.mp4")
+    changed = content[:18] + b"\xff\xff" + content[20:]
+    assert Finding.MALFORMED_BOX in findings(changed, tmp_path)
+
+
 # What is not hashed, and changes nothing
 
 

@@ -20,9 +20,10 @@ from media import file_digest
 from provenance.boxes import Finding
 from provenance.errors import UnreadableFile
 from provenance.identity import Identity
-from provenance.interpretation import Credentials, interpret
+from provenance.interpretation import interpret
 from provenance.keys import Keys, KeyStore
 from provenance.manifest import Claim
+from provenance.manifest_reading import Credentials
 from provenance.reading import read_kept_manifest, read_manifest
 from provenance.signing import Ingredient, Signed, sign_file
 from provenance.trust import TrustAnchors, sdk_context
