@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.pdq import SIDE, pdq, reduce_luma
+from provenance.pdq import MIN_SIDE, SIDE, pdq, reduce_luma
 
 # A query samples more densely than a record: then a clip that was trimmed by part of a second, or re-timed,
 # still has a frame within 1/16 s of each recorded one, however fast the picture moves.
@@ -50,7 +50,12 @@ class Fingerprinter:
     _next_dense: float = 0.0
 
     def update(self, y: NDArray[Any], time: float) -> None:
-        """Offers one frame: luma [H,W] 0..255, presentation time in seconds. Most frames cost nothing."""
+        """Offers one frame: luma [H,W] 0..255, presentation time in seconds. Most frames cost nothing.
+
+        A picture too small for PDQ has no hash, so a clip of such pictures has an empty fingerprint.
+        """
+        if min(y.shape) < MIN_SIDE:
+            return
         if self._start is None:
             self._start = time
         age = time - self._start + 1e-6  # times such as 0.5 s arrive a rounding error early

@@ -1,5 +1,6 @@
 """Clips that we sign are read by the C2PA JavaScript SDK, as web pages use it, in a real browser."""
 
+import datetime
 import http.server
 import json
 import shutil
@@ -14,10 +15,10 @@ import pytest
 from conftest import write_mp4
 from flows_media import textured
 
-from flows.home import open_home
-from flows.marking import mark_clip
-from flows.settings import Settings
-from provenance.ledger import ClipRow
+from media import stream_digest
+from provenance.keys import KeyStore
+from provenance.manifest import Claim, ContentDigests, Generation, PromptCommitment
+from provenance.signing import Signed, sign_file
 
 pytestmark = [pytest.mark.external, pytest.mark.filterwarnings("default")]
 
@@ -63,7 +64,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
         pytest.skip("no Chromium: install it (apt-get install chromium) to run this")
     folder = tmp_path_factory.mktemp("site")
     options = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(folder)]
-    subprocess.run([NPM, "install", *options, PACKAGE], check=True, capture_output=True, timeout=300)
+    done = subprocess.run(
+        [NPM, "install", *options, PACKAGE], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
     (folder / "page.html").write_text(f'<script type="importmap">{json.dumps({"imports": IMPORTS})}</script>')
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Pages, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -72,15 +76,34 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
 
 
 @pytest.fixture(scope="module")
-def signed(site: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[ClipRow, str]:
-    """A clip that we signed, in the served folder, and our trust anchors."""
+def signed(site: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Signed, str]:
+    """A generated clip that we signed, in the served folder, and our trust anchors."""
     folder = tmp_path_factory.mktemp("signed")
-    source = write_mp4(folder / "source.mp4", textured(24), crf=16)
-    with open_home(Settings(home=folder / "home")) as home:
-        marked = mark_clip(home, source, site[0] / "signed.mp4", source="ai")
-        row = home.ledger.clip(int(marked.clip_id, 16))
-        assert row is not None
-        return row, home.trust.pem
+    source = write_mp4(folder / "source.mp4", textured(24))
+    store = KeyStore(folder / "keys")
+    store.create(organization="Example Studio")
+    keys = store.load()
+    claim = Claim(
+        title="a lighthouse at dusk",
+        origin="generated",
+        created=datetime.datetime.now(datetime.UTC),
+        duration_s=1.0,
+        clip_id=0x0123456789ABCDEF,
+        content=ContentDigests(stream=stream_digest(source).digest),
+        software_version="0.1.0",
+        generation=Generation(
+            model_id="clipproof/spacetime",
+            weights_sha256=bytes(range(32)),
+            seed=2**63 + 1,
+            steps=20,
+            guidance_scale=4.5,
+            libraries={"torch": "2.13.0"},
+            prompt=PromptCommitment.of("a lighthouse at dusk"),
+            decision_id="d-1",
+            policy_version="2026.1",
+        ),
+    )
+    return sign_file(source, site[0] / "signed.mp4", claim, keys.identity, keys.anchors), keys.anchors.pem
 
 
 @pytest.fixture(scope="module")
@@ -100,21 +123,21 @@ def read(site: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_the_reader_finds_our_manifest_valid_and_knows_nobody_who_vouches_for_it(
-    read: Any, signed: tuple[ClipRow, str]
+    read: Any, signed: tuple[Signed, str]
 ) -> None:
-    row, _ = signed
-    assert row.manifest is not None
     found = read("/signed.mp4")
-    assert found["active"] == found["store"]["active_manifest"] == row.manifest.label
+    assert found["active"] == found["store"]["active_manifest"] == signed[0].label
     assert found["store"]["validation_state"] == "Valid"
+    failures = found["store"]["validation_results"]["activeManifest"]["failure"]
+    assert {one["code"] for one in failures} == {"signingCredential.untrusted"}
 
 
-def test_with_our_anchors_the_reader_trusts_it(read: Any, signed: tuple[ClipRow, str]) -> None:
+def test_with_our_anchors_the_reader_trusts_it(read: Any, signed: tuple[Signed, str]) -> None:
     assert read("/signed.mp4", signed[1])["store"]["validation_state"] == "Trusted"
 
 
 def test_one_changed_byte_of_the_pictures_makes_it_invalid(
-    read: Any, site: tuple[Path, str], signed: tuple[ClipRow, str]
+    read: Any, site: tuple[Path, str], signed: tuple[Signed, str]
 ) -> None:
     changed = bytearray((site[0] / "signed.mp4").read_bytes())
     changed[changed.rindex(b"mdat") + 2000] ^= 1
@@ -125,10 +148,14 @@ def test_one_changed_byte_of_the_pictures_makes_it_invalid(
     assert "assertion.bmffHash.mismatch" in {one["code"] for one in failures}
 
 
-def test_the_reader_shows_our_assertions(read: Any, signed: tuple[ClipRow, str]) -> None:
-    row, _ = signed
+def test_the_reader_shows_how_it_was_generated_and_the_seed_keeps_every_digit(
+    read: Any, signed: tuple[Signed, str]
+) -> None:
     found = read("/signed.mp4")
-    manifest = found["store"]["manifests"][found["active"]]
+    manifest = found["store"]["manifests"][signed[0].label]
     assertions = {one["label"]: one["data"] for one in manifest["assertions"]}
-    assert "stream_sha256" in assertions["org.clipproof.content"]
-    assert assertions["c2pa.soft-binding"]["blocks"][0]["value"] == f"{row.clip_id:016x}"
+    assert assertions["org.clipproof.generation"]["model_id"] == "clipproof/spacetime"
+    assert assertions["org.clipproof.generation"]["seed"] == str(2**63 + 1)
+    assert assertions["c2pa.soft-binding"]["blocks"][0]["value"] == "0123456789abcdef"
+    source = assertions["c2pa.actions.v2"]["actions"][0]["digitalSourceType"]
+    assert source.endswith("/trainedAlgorithmicMedia")

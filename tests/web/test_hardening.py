@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from api_service import PERSON, Api, Recorded
+from PIL import Image
 
 from clipproof.web import app as web_app
 from clipproof.web.guard import RateLimit, client_network, host_name, loggable
@@ -104,6 +105,12 @@ def test_a_video_longer_than_the_limit_is_a_422(api: Api, recorded: Recorded) ->
         "/matches/byContent", content=recorded.copy.read_bytes()
     )
     assert problem(answer) == (422, "media_over_limits")
+
+
+def test_a_video_of_one_pixel_is_a_video_without_matches(api: Api, tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1)).save(tmp_path / "pixel.gif")
+    answer = api().post("/matches/byContent", content=(tmp_path / "pixel.gif").read_bytes())
+    assert (answer.status_code, answer.json()) == (200, {"matches": []})
 
 
 def test_the_servers_limits_are_tighter_than_the_command_lines() -> None:
