@@ -409,8 +409,16 @@ class Result:
     offence: str = ""
 
 
-def _judge(path: Path, original: Path, seed_reading: Any, trust: TrustAnchors, deep: bool) -> Result:
+def _judge(
+    path: Path,
+    original: Path,
+    seed_reading: Any,
+    trust: TrustAnchors,
+    deep: bool,
+    read_in_time: Callable[[], None],
+) -> Result:
     reading = read_manifest(path, trust)
+    read_in_time()
     if reading.state == "trusted":
         if reading != seed_reading:
             return Result(reading.state, "false trusted: something that is shown changed")
@@ -439,7 +447,7 @@ def _work(pipe: Connection, folder: Path, seeds: dict[str, Path], root: Path) ->
         name, content, deep = job
         file.write_bytes(content)
         try:
-            result = _judge(file, seeds[name], readings[name], trust, deep)
+            result = _judge(file, seeds[name], readings[name], trust, deep, lambda: pipe.send(None))
         except BaseException:
             result = Result("raised", f"raised: {traceback.format_exc(limit=-3)}")
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10) - idle
@@ -468,20 +476,29 @@ class _Worker:
 
     def run(self, name: str, content: bytes, deep: bool) -> tuple[str, str, int, float]:
         """State, offence, bytes that the worker has grown by, seconds."""
-        limit = _VERDICT_S if deep else _HANG_S
+        limit = _HANG_S
         started = time.perf_counter()
         self.pipe.send((name, content, deep))
         try:
             if not self.pipe.poll(limit):
                 self.process.kill()
                 raise TimeoutError
-            state, offence, grown = self.pipe.recv()
+            said = self.pipe.recv()
+            seconds = time.perf_counter() - started
+            if said is None:  # it was read; what follows decodes in a process of its own
+                limit = _VERDICT_S
+                if not self.pipe.poll(limit):
+                    self.process.kill()
+                    raise TimeoutError
+                said = self.pipe.recv()
+            state, offence, grown = said
         except (TimeoutError, EOFError, ConnectionError) as error:
             self.process.join()
             what = f"hang: more than {limit:.0f} s" if isinstance(error, TimeoutError) else "crash"
             state, offence, grown = "none", f"{what} (exit {self.process.exitcode})", 0
+            seconds = time.perf_counter() - started
             self._start()
-        return state, offence, grown, time.perf_counter() - started
+        return state, offence, grown, seconds
 
     def stop(self) -> None:
         self.pipe.send(None)
@@ -533,7 +550,7 @@ def run(count: int, seed: int, work: Path) -> dict[str, Any]:
             tally[f"{name}: {'unchanged' if content == contents[name] else state}"] += 1
             by_change.update(changes)
             verdicts += deep
-            if not deep and seconds > slowest:
+            if seconds > slowest:
                 slowest, slowest_case = seconds, number
             grown_most = max(grown_most, grown)
             if offence:
