@@ -114,7 +114,9 @@ def match_content(
     look as well; it is no evidence by itself. Raises `media.MediaError`, `BindingError`.
     """
     path = Path(path)
-    hinted = ledger.find_mark(hint[0], _payload(hint[1])) if hint and hint[0] in supported_watermarks() else None
+    hinted = (
+        ledger.find_mark(hint[0], _payload(hint[1])) if hint and hint[0] in supported_watermarks() else None
+    )
     digest = stream_digest(path, limits=limits)
     exact = ledger.find_stream(digest.digest)
     packets = digest.components.get("video/0/packets")
@@ -144,7 +146,9 @@ def manifest_store(ledger: Ledger, manifest_id: str, *, active_only: bool = Fals
     `active_only`: a store of that one manifest, without those of its ingredients. Raises `ManifestIdError`.
     """
     if not MANIFEST_ID.fullmatch(manifest_id):
-        raise ManifestIdError("this is not the identifier of a C2PA manifest", hint="urn:c2pa:… or urn:uuid:…")
+        raise ManifestIdError(
+            "this is not the identifier of a C2PA manifest", hint="urn:c2pa:… or urn:uuid:…"
+        )
     row = ledger.find_manifest(manifest_id)
     if row is None or row.manifest is None:
         return None

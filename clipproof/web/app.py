@@ -42,7 +42,7 @@ class Service:
     ledger: Ledger
     provider: str
     mark_key: bytes | None = field(default=None, repr=False)
-    limits: ApiLimits = ApiLimits()
+    limits: ApiLimits = field(default_factory=ApiLimits)
     allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost", "[::1]")
     cors_origins: Sequence[str] = ()
 
@@ -80,9 +80,7 @@ class _Content:
             raise Problem("rate_limited", retry_after_s=wait)
         end_upload = self._uploads.take()
         try:
-            path = await spool(
-                request, self._folder, most=limits.content.max_bytes, within_s=limits.upload_s
-            )
+            path = await spool(request, self._folder, most=limits.content.max_bytes, within_s=limits.upload_s)
         finally:
             end_upload()
         try:
@@ -163,9 +161,7 @@ def _problems(*codes: str) -> dict[int | str, dict[str, Any]]:
     return said
 
 
-_PROBLEM_CONTENT = {
-    "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
-}
+_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 _MANIFEST_CONTENT = {"application/c2pa": {"schema": {"type": "string", "format": "binary"}}}
 _BINDING_BODY = {
     "required": True,
@@ -203,7 +199,8 @@ def _add_queries(app: FastAPI, service: Service) -> None:
         "/matches/byBinding",
         operation_id="queryByLargeBinding",
         tags=["query"],
-        responses=binding_problems | _problems("invalid_body", "invalid_binding", "too_large", "upload_timeout"),
+        responses=binding_problems
+        | _problems("invalid_body", "invalid_binding", "too_large", "upload_timeout"),
         response_model_exclude_none=True,
         openapi_extra={"requestBody": _BINDING_BODY},
     )

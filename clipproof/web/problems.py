@@ -24,7 +24,10 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "media_over_limits": (422, "The video is too long, too large or too costly to decode."),
     "rate_limited": (429, "Too many requests from this address."),
     "internal": (500, "The service failed."),
-    "by_reference_refused": (501, "Files are not fetched from addresses; send the file to /matches/byContent."),
+    "by_reference_refused": (
+        501,
+        "Files are not fetched from addresses; send the file to /matches/byContent.",
+    ),
     "busy": (503, "Too many files are being examined; try again."),
     "unavailable": (503, "The ledger cannot be read at the moment."),
     "answer_timeout": (503, "The file took too long to examine."),
@@ -32,7 +35,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
 
 
 @dataclass
-class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+class Problem(Exception):
     """One of `PROBLEMS`; `detail` must be our own words, never an error's text that quotes the input."""
 
     code: str

@@ -61,7 +61,9 @@ def test_whatever_is_asked_the_answer_is_one_that_the_document_names(
     def answers(case: schemathesis.Case) -> None:
         answer = case.call()
         # A refusal for its length (414) is one, though the check does not know that status.
-        checks = [check for check in CHECKS if answer.status_code != 414 or check is not negative_data_rejection]
+        checks = [
+            check for check in CHECKS if answer.status_code != 414 or check is not negative_data_rejection
+        ]
         case.validate_response(answer, checks=checks)
 
     answers()

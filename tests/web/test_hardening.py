@@ -261,7 +261,9 @@ def test_a_query_too_long_is_a_414(api: Api) -> None:
     assert problem(answer) == (414, "query_too_long")
 
 
-@pytest.mark.parametrize("path", ["/healthz/", "/matches/byBinding/", "/services/", "//healthz", "/docs", "/redoc"])
+@pytest.mark.parametrize(
+    "path", ["/healthz/", "/matches/byBinding/", "/services/", "//healthz", "/docs", "/redoc"]
+)
 def test_nothing_redirects_and_no_page_loads_scripts(api: Api, path: str) -> None:
     assert problem(api().get(path)) == (404, "not_found")
 
@@ -368,7 +370,13 @@ def test_no_answer_but_the_signed_manifest_itself_tells_of_people_paths_or_runs(
         client.get("/matches/byBinding", params={"alg": PERSON, "value": "x"}).text,
     ]
     row = recorded.row
-    private = [PERSON, row.run.key, str(recorded.settings.home), row.asset.sha256.hex(), recorded.mark_key.hex()]
+    private = [
+        PERSON,
+        row.run.key,
+        str(recorded.settings.home),
+        row.asset.sha256.hex(),
+        recorded.mark_key.hex(),
+    ]
     private += [row.manifest.signer] if row.manifest else []
     for answer in answers:
         for word in private:

@@ -43,7 +43,10 @@ def test_a_binding_that_nobody_recorded_has_no_matches(api: Api) -> None:
         ({"alg": "com.example.other", "value": "MDEyMzQ1Njc4OWFiY2RlZg=="}, "unsupported_algorithm"),
         ({"alg": SOFT_BINDING_ALG, "value": "not base64"}, "invalid_binding"),
         ({"alg": SOFT_BINDING_ALG, "value": "MDEyMw=="}, "invalid_binding"),
-        ({"alg": SOFT_BINDING_ALG, "value": base64.b64encode(b"0123456789ABCDEF").decode()}, "invalid_binding"),
+        (
+            {"alg": SOFT_BINDING_ALG, "value": base64.b64encode(b"0123456789ABCDEF").decode()},
+            "invalid_binding",
+        ),
         ({"alg": SOFT_BINDING_ALG, "value": "é"}, "invalid_binding"),
         ({"alg": SOFT_BINDING_ALG}, "invalid_parameter"),
         ({"alg": SOFT_BINDING_ALG, "value": "MDEyMw==", "maxResults": "0"}, "invalid_parameter"),
@@ -107,9 +110,7 @@ def test_without_the_mark_key_a_copy_is_found_by_its_pictures(recorded: Recorded
 def test_a_strangers_clip_has_no_matches_and_a_hint_conjures_none(api: Api, recorded: Recorded) -> None:
     hint = {"hintAlg": SOFT_BINDING_ALG, "hintValue": binding(recorded)["value"]}
     for parameters in ({}, hint, {"hintAlg": "com.example.other", "hintValue": "AA=="}):
-        answer = api().post(
-            "/matches/byContent", params=parameters, content=recorded.stranger.read_bytes()
-        )
+        answer = api().post("/matches/byContent", params=parameters, content=recorded.stranger.read_bytes())
         assert (answer.status_code, answer.json()) == (200, {"matches": []})
 
 
