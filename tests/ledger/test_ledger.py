@@ -265,8 +265,9 @@ def test_a_clip_needs_no_more_than_its_file_and_its_streams(ledger: Ledger) -> N
         lambda ledger, clip: ledger.find_stream(clip.streams.digest),
         lambda ledger, clip: ledger.find_component(clip.streams.components["video/0/packets"]),
         lambda ledger, clip: ledger.find_mark("clipproof-1", clip.marks[0].payload),
+        lambda ledger, clip: ledger.find_manifest(clip.manifest.label),
     ],
-    ids=["stream digest", "video packets", "mark"],
+    ids=["stream digest", "video packets", "mark", "manifest"],
 )
 def test_a_clip_is_found_by(ledger: Ledger, find: Callable[[Ledger, ClipRecord], Any]) -> None:
     records = [record(ledger, key) for key in ("one", "two")]
@@ -284,6 +285,7 @@ def test_what_is_not_recorded_is_not_found(ledger: Ledger) -> None:
     assert ledger.find_stream(digest("nothing")) is None
     assert ledger.find_component(digest("nothing")) is None
     assert ledger.find_mark("clipproof-1", 1) is None
+    assert ledger.find_manifest("urn:c2pa:nothing") is None
     assert ledger.find_mark("another scheme", ledger.clips()[0].clip_id) is None
 
 

@@ -4,14 +4,24 @@ import base64
 import io
 from pathlib import Path
 
+import av
 import c2pa
+import numpy as np
 import pytest
 from api_service import Api, Recorded
-from conftest import remux
+from conftest import remux, write_mp4
+from flows_media import textured
+from numpy.typing import NDArray
 
 from provenance.ledger import Ledger, clip_id_hex
 from provenance.manifest import SOFT_BINDING_ALG
 from provenance.resolve import active_manifest, match_content
+
+
+def pictures(path: Path) -> NDArray[np.uint8]:
+    """A file's frames, uint8 [T,H,W,3]."""
+    with av.open(str(path)) as reader:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in reader.decode(video=0)])
 
 
 def binding(recorded: Recorded) -> dict[str, str]:
@@ -100,6 +110,20 @@ def test_a_re_encoded_copy_without_its_manifest_is_found_by_its_mark_with_where_
     assert detail["origin"]["clipId"] == clip_id_hex(recorded.row.clip_id)
     assert detail["origin"]["source"] == "ai"
     assert detail["origin"]["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
+
+
+def test_a_clip_inside_another_is_found_and_its_span_says_where(
+    api: Api, recorded: Recorded, tmp_path: Path
+) -> None:
+    before = textured(24, seed=7)
+    mixed = write_mp4(
+        tmp_path / "mixed.mp4", np.concatenate([before, pictures(recorded.signed), before]), crf=18
+    )
+    (match,) = api().post("/matches/byContent", content=mixed.read_bytes()).json()["matches"]
+    assert match["manifestId"] == recorded.manifest_id
+    (span,) = match["org.clipproof.match"]["spans"]
+    assert span["start"] == pytest.approx(1.0, abs=0.5)
+    assert span["end"] == pytest.approx(2.0, abs=0.5)
 
 
 def test_without_the_mark_key_a_copy_is_found_by_its_pictures(recorded: Recorded, ledger: Ledger) -> None:

@@ -62,8 +62,15 @@ def test_a_stranger_resolves_a_clip_over_tcp_and_sigterm_ends_the_service(record
         assert process.wait(30) == 0
 
 
-def test_ctrl_c_ends_the_service_with_130(recorded: Recorded) -> None:
-    with serving(recorded.settings.home) as (_, process):
+def test_a_proxy_that_is_named_may_say_who_its_client_is_and_ctrl_c_ends_the_service_with_130(
+    recorded: Recorded,
+) -> None:
+    with serving(recorded.settings.home, "--forwarded-allow-ips", "127.0.0.1") as (client, process):
+        busy = {"x-forwarded-for": "203.0.113.1"}
+        codes = {client.get("/services/supportedAlgorithms", headers=busy).status_code for _ in range(140)}
+        assert codes == {200, 429}
+        other = {"x-forwarded-for": "203.0.113.2"}
+        assert client.get("/services/supportedAlgorithms", headers=other).status_code == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
 
