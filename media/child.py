@@ -65,7 +65,14 @@ def confine(limits: Limits) -> None:
 
 def open_container(path: str, demuxer: str) -> InputContainer:
     # `file:` in front: a name such as `concat:a|b` or `-` is then only a name.
-    return av.open(f"file:{path}", mode="r", format=demuxer, options={"protocol_whitelist": "file"})
+    # Old cameras write their names in Latin-1; PyAV would refuse the whole clip for one such letter.
+    return av.open(
+        f"file:{path}",
+        mode="r",
+        format=demuxer,
+        options={"protocol_whitelist": "file"},
+        metadata_errors="replace",
+    )
 
 
 def video_stream(container: InputContainer, path: str, limits: Limits) -> Any:

@@ -99,7 +99,10 @@ class ClipWriter:
     def _open_source(self, path: Path) -> dict[str, str]:
         source = self._cleanup.enter_context(
             av.open(
-                f"file:{path.absolute()}", format=sniff(path).demuxer, options={"protocol_whitelist": "file"}
+                f"file:{path.absolute()}",
+                format=sniff(path).demuxer,
+                options={"protocol_whitelist": "file"},
+                metadata_errors="replace",
             )
         )
         carried: dict[int, Any] = {}

@@ -10,7 +10,16 @@ from conftest import moving_picture, write_mp4
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media import CorruptMedia, LimitExceeded, Limits, MediaError, UnsupportedMedia, open_clip, probe
+from media import (
+    CorruptMedia,
+    LimitExceeded,
+    Limits,
+    MediaError,
+    UnsupportedMedia,
+    open_clip,
+    probe,
+    stream_digest,
+)
 from media.sniff import container_of
 
 
@@ -135,3 +144,12 @@ def test_tiny_pictures_open(height: int, width: int, tmp_path: Path) -> None:
 def test_sniffing_never_raises_on_any_bytes(head: bytes) -> None:
     container = container_of(head)
     assert container is None or container.demuxer in {"mp4", "mov", "matroska", "avi", "gif", "mpegts"}
+
+
+def test_a_name_in_another_encoding_is_no_reason_to_refuse_a_clip(camera_clip: Path, tmp_path: Path) -> None:
+    content = camera_clip.read_bytes()
+    assert content.count(b"isomiso2") == 1  # the brands, which FFmpeg shows as text
+    latin = tmp_path / "latin.mp4"
+    latin.write_bytes(content.replace(b"isomiso2", b"isom\xefso2"))
+    assert stream_digest(latin).digest == stream_digest(camera_clip).digest
+    assert probe(latin).width == probe(camera_clip).width
