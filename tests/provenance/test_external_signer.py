@@ -1,5 +1,6 @@
 """A key behind a command: a real process signs; one that hangs, fails, babbles or has another key does not."""
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -54,6 +55,29 @@ def test_a_command_that_holds_the_key_signs_a_trusted_clip(
     chain, command, anchors = smart_card
     identity = external_identity(chain, f"{command} {form}")
     assert (identity.kind, identity.organization) == ("production", "Newsroom")
+    assert sign_file(plain_clip, tmp_path / "out.mp4", generated_claim, identity, anchors).state == "trusted"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+@pytest.mark.parametrize("wrapper", ["dgst", "pkeyutl"])
+def test_the_openssl_commands_of_the_documentation_sign_a_trusted_clip(
+    wrapper: str,
+    smart_card: tuple[Path, str, TrustAnchors],
+    plain_clip: Path,
+    generated_claim: Claim,
+    tmp_path: Path,
+) -> None:
+    chain, _, anchors = smart_card
+    page = (Path(__file__).parents[2] / "docs" / "signing.md").read_text(encoding="utf-8")
+    script = tmp_path / "sign"
+    if wrapper == "dgst":
+        command = page.split('CLIPPROOF_SIGNER_COMMAND="')[1].split('"')[0]
+        script.write_text(f"#!/bin/sh\nexec {command}\n")
+    else:
+        script.write_text(page.split("`sign-pkeyutl`:\n\n```sh\n")[1].split("```")[0])
+    script.write_text(script.read_text().replace("/secure/leaf.key", str(tmp_path / "card.key")))
+    script.chmod(0o700)
+    identity = external_identity(chain, str(script))
     assert sign_file(plain_clip, tmp_path / "out.mp4", generated_claim, identity, anchors).state == "trusted"
 
 
