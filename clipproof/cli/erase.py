@@ -2,11 +2,15 @@
 
 import hashlib
 import shutil
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipproof.cli.output import Json, emit, out, say
+
+if TYPE_CHECKING:
+    from provenance.ledger.erasure import Erasure
 
 
 def erase(
@@ -32,19 +36,22 @@ def erase(
     settings = load_settings()
     with connect(settings.ledger_url) as ledger:
 
-        def run(*, dry: bool) -> dict[str, int]:
+        def run(*, dry: bool) -> "Erasure":
             if prompt is not None:
                 return ledger.erase_prompt(prompt, dry_run=dry)
             return ledger.erase_person(str(person), dry_run=dry)
 
-        touched = run(dry=True)
+        found = run(dry=True)
+        touched = found.rows
         if not dry_run and touched:
             if not yes:
+                if not sys.stdin.isatty():
+                    raise typer.BadParameter("nobody is there to be asked", param_hint="--yes")
                 say(_words(touched))
                 typer.confirm("Erase for good?", abort=True, err=True)
             run(dry=False)
-            if prompt is not None:  # what a killed run left holds the prompt, too
-                name = hashlib.sha256(prompt.encode()).hexdigest()[:32]
+            if found.run_key is not None:  # what a killed run left holds the prompt, too
+                name = hashlib.sha256(found.run_key.encode()).hexdigest()[:32]
                 shutil.rmtree(settings.work_folder / name, ignore_errors=True)
     erased = bool(touched) and not dry_run
     emit(

@@ -59,10 +59,17 @@ def exit_code(error: Exception) -> int:
     from generator.safety.errors import SafetyError
     from media.errors import MediaError, OutputError
     from provenance.errors import IdentityError, KeyStoreError, ProvenanceError, TimeStampError
-    from provenance.ledger.errors import LedgerError, ReviewDecided, ReviewUnknown, RunKeyTaken
+    from provenance.ledger.errors import (
+        CheckpointInvalid,
+        LedgerError,
+        ReviewDecided,
+        ReviewUnknown,
+        RunKeyTaken,
+        RunUnknown,
+    )
     from provenance.watermark.errors import WatermarkError
 
-    if isinstance(error, RunKeyTaken | ReviewDecided | ReviewUnknown):
+    if isinstance(error, RunKeyTaken | RunUnknown | ReviewDecided | ReviewUnknown | CheckpointInvalid):
         return USAGE
     missing = (ModelNotFoundError, WeightsError, HeadNotFound, EncoderUnavailable, RuntimeFailure)
     if isinstance(error, (OutputError, KeyStoreError, IdentityError, TimeStampError, LedgerError, *missing)):

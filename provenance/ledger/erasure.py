@@ -5,22 +5,34 @@ erasing a text and its salt erases it everywhere that we can reach. Not reached:
 backups, and Prefect's own database, which is disposable.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, or_, select, update
 
 from provenance.ledger import log, runs
+from provenance.ledger.entities import now
 from provenance.ledger.errors import RunUnknown
 from provenance.ledger.records import clip_id_hex
 from provenance.ledger.schema import agent, generation, generation_run, prompt, review_item, safety_decision
 
 # What a decision and a generation say in words of the prompt, or as a hash that could be guessed.
 _DECISION_WORDS = {"normalised": None, "rewrite": None, "text_sha256": None}
+# Of a rule that fired: its explanation and its proposed change are made with the words that were read.
+_MATCH_WORDS = {"span": "", "explanation": "", "change": ""}
 _PARAMETER_WORDS = ("prompt", "negative_prompt", "prompt_report", "request_digest", "adjustments")
 
 
-def erase_prompt(connection: Connection, name: str) -> dict[str, int]:
-    """Erases the prompt of a run, named by its key or its clip id in hex. Rows touched by table.
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Rows touched, by table; and the key that the run had, under which its work folder may lie."""
+
+    rows: dict[str, int]
+    run_key: str | None = None
+
+
+def erase_prompt(connection: Connection, name: str) -> Erasure:
+    """Erases the prompt of a run, named by its key or its clip id in hex; an unfinished run ends with it.
 
     Raises `RunUnknown`.
     """
@@ -40,7 +52,7 @@ def erase_prompt(connection: Connection, name: str) -> dict[str, int]:
     }
     for row in connection.execute(select(safety_decision).where(of_run)).all():
         said = {**row.decision, **_DECISION_WORDS}
-        said["matches"] = [{**match, "span": ""} for match in said.get("matches", ())]
+        said["matches"] = [{**match, **_MATCH_WORDS} for match in said.get("matches", ())]
         connection.execute(
             update(safety_decision).where(safety_decision.c.id == row.id).values(decision=said)
         )
@@ -57,18 +69,26 @@ def erase_prompt(connection: Connection, name: str) -> dict[str, int]:
     connection.execute(
         update(generation_run)
         .where(generation_run.c.id == run_id)
-        .values(key=f"erased-{clip_id_hex(run.clip_id)}", salt=None, reason=None, request={"erased": True})
+        .values(
+            key=f"erased-{clip_id_hex(run.clip_id)}",
+            status=run.status if run.status == "done" else "refused",
+            salt=None,
+            reason=None,
+            request={"erased": True},
+        )
     )
+    waiting = (review_item.c.generation_run_id == run_id) & (review_item.c.status == "pending")
+    connection.execute(update(review_item).where(waiting).values(status="rejected", decided=now()))
     log.append(connection, "erased", {"what": "prompt", "clip_id": clip_id_hex(run.clip_id)})
-    return touched
+    return Erasure(touched, run.key)
 
 
-def erase_person(connection: Connection, name: str) -> dict[str, int]:
-    """Erases a person's name and what they wrote. Rows touched by table; empty where nobody has that name."""
+def erase_person(connection: Connection, name: str) -> Erasure:
+    """Erases a person's name and what they wrote; no rows where nobody has that name."""
     of_person = (agent.c.kind == "person") & (agent.c.name == name)
     ids = list(connection.execute(select(agent.c.id).where(of_person)).scalars())
     if not ids:
-        return {}
+        return Erasure({})
     by_person = review_item.c.reviewer_id.in_(ids)
     touched = {
         "review_item": connection.execute(
@@ -83,7 +103,7 @@ def erase_person(connection: Connection, name: str) -> dict[str, int]:
             update(agent).where(agent.c.id == number).values(name=f"erased person {number}", key_id="")
         )
     log.append(connection, "erased", {"what": "person"})
-    return touched
+    return Erasure(touched)
 
 
 def scrub(engine: Engine) -> None:

@@ -13,6 +13,7 @@ from provenance.ledger import clips, erasure, lineage, log, runs, stamps
 from provenance.ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from provenance.ledger.engine import ledger_url, open_engine, reading, writing
 from provenance.ledger.entities import asset_id, insert_row, now
+from provenance.ledger.erasure import Erasure
 from provenance.ledger.lineage import Lineage
 from provenance.ledger.nearest import FingerprintIndex
 from provenance.ledger.records import (
@@ -387,11 +388,8 @@ class Ledger:
 
     # Erasure
 
-    def erase_prompt(self, name: str, *, dry_run: bool = False) -> dict[str, int]:
-        """Erases what a run (clip id in hex, or run key) keeps of its prompt: rows touched, by table.
-
-        Raises `RunUnknown`.
-        """
+    def erase_prompt(self, name: str, *, dry_run: bool = False) -> Erasure:
+        """Erases what a run (clip id in hex, or run key) keeps of its prompt. Raises `RunUnknown`."""
         with writing(self._engine) as connection:
             touched = erasure.erase_prompt(connection, name)
             if dry_run:
@@ -400,8 +398,8 @@ class Ledger:
             erasure.scrub(self._engine)
         return touched
 
-    def erase_person(self, name: str, *, dry_run: bool = False) -> dict[str, int]:
-        """Erases a person's name wherever it stands: rows touched, by table; empty where it stands nowhere."""
+    def erase_person(self, name: str, *, dry_run: bool = False) -> Erasure:
+        """Erases a person's name wherever it stands; no rows where it stands nowhere."""
         with writing(self._engine) as connection:
             touched = erasure.erase_person(connection, name)
             if dry_run:

@@ -25,7 +25,7 @@ def decided(ledger: Ledger) -> str:
         "policy_version": "1",
         "normalised": SECRET,
         "rewrite": f"not {SECRET}",
-        "matches": [{"code": "L1", "span": SECRET}],
+        "matches": [{"code": "L1", "span": SECRET, "explanation": f"{SECRET} is a person"}],
     }
     number = ledger.record_decision("a-run", decision, commitment.digest, SECRET, prompt_salt=run.salt)
     review = ledger.enqueue_review("a-run", number)
@@ -51,7 +51,8 @@ def test_an_erased_prompt_is_in_no_row_and_the_log_still_holds(ledger: Ledger, u
     assert SECRET in everything(url)
     leaf, path = ledger.log_entries()[0].leaf, ledger.prove_inclusion(0, 1)
     touched = ledger.erase_prompt("a-run" if by == "run key" else clip_id)
-    assert touched == {
+    assert touched.run_key == "a-run"
+    assert touched.rows == {
         "prompt": 1,
         "safety_decision": 1,
         "generation": 0,
@@ -82,19 +83,19 @@ def test_no_byte_of_the_sqlite_file_keeps_an_erased_prompt(sqlite_url: str, tmp_
 
 def test_an_erased_person_is_in_no_row_and_the_decision_stays(ledger: Ledger, url: str) -> None:
     decided(ledger)
-    assert ledger.erase_person(REVIEWER) == {"review_item": 1, "agent": 1}
+    assert ledger.erase_person(REVIEWER).rows == {"review_item": 1, "agent": 1}
     assert REVIEWER not in everything(url)
     (review,) = ledger.reviews()
     assert review.status == "approved"
     assert ledger.verify_log().intact
-    assert ledger.erase_person(REVIEWER) == {}
+    assert ledger.erase_person(REVIEWER).rows == {}
 
 
 def test_a_dry_run_changes_nothing(ledger: Ledger, url: str) -> None:
     decided(ledger)
     before = everything(url)
-    assert ledger.erase_prompt("a-run", dry_run=True)["prompt"] == 1
-    assert ledger.erase_person(REVIEWER, dry_run=True)["agent"] == 1
+    assert ledger.erase_prompt("a-run", dry_run=True).rows["prompt"] == 1
+    assert ledger.erase_person(REVIEWER, dry_run=True).rows["agent"] == 1
     assert everything(url) == before
 
 
