@@ -106,7 +106,7 @@ def take_apart(
         if payload not in records:
             records[payload] = ledger.find_mark(detection.scheme, payload)
         found += _by_mark(part, start, end, query, payload, records[payload], read_kept)
-    return tuple(_with_sound(one, sound) for one in _merged(found))
+    return tuple(_with_sound(one, sound) for one in _bridged(_merged(found), _cuts(query)))
 
 
 def summary(segments: Sequence[RecoveredSegment]) -> str:
@@ -162,7 +162,11 @@ def _by_mark(
     row: ClipRow | None,
     read_kept: Callable[[bytes], ManifestReading],
 ) -> list[RecoveredSegment]:
-    """A part that carries the mark of one clip; two where it shows two places of that clip."""
+    """A part that carries the mark of one clip; two where it shows two places of that clip.
+
+    The mark is read from seconds at a time: a leader, or a still, that was cut to the clip may seem to carry it. What
+    lies before the first picture of the record, and before a cut, is nobody's; so is what lies behind the last.
+    """
     if row is None or row.fingerprint is None or not len(part):
         return [RecoveredSegment(start, end, "mark", payload, row)]
     shown = agreement(part, row.fingerprint)
@@ -176,15 +180,20 @@ def _by_mark(
     spans = align(part, row.fingerprint)
     if not spans:
         return [one]
-    borders = [start]
+    cuts = _cuts(query)
+    begin, finish = _cut_off(cuts, start, spans[0].start_s), _cut_off(cuts, end, spans[-1].end_s)
+    borders = [begin]
     for left, right in pairwise(spans):
-        borders.append(_nearest_cut(_cuts(query), (left.end_s + right.start_s) / 2))
-    borders.append(end)
-    return [
+        borders.append(_nearest_cut(cuts, (left.end_s + right.start_s) / 2))
+    borders.append(finish)
+    shown_parts = [
         replace(one, start_s=first, end_s=last, place=span)
         for first, last, span in zip(borders, borders[1:], spans, strict=False)
         if last > first
     ]
+    before = [RecoveredSegment(start, begin, "neither")] if begin > start else []
+    after = [RecoveredSegment(finish, end, "neither")] if finish < end else []
+    return [*before, *shown_parts, *after]
 
 
 def _by_pictures(
@@ -243,18 +252,42 @@ def _merged(found: Sequence[RecoveredSegment]) -> list[RecoveredSegment]:
     merged: list[RecoveredSegment] = []
     for one in found:
         last = merged[-1] if merged else None
-        if last is not None and (last.known_by, last.clip_id) == (one.known_by, one.clip_id):
-            foreign = one.known_by == "neither"
-            on_line = (
-                last.place is not None
-                and one.place is not None
-                and abs(_at(last.place, one.start_s) - _at(one.place, one.start_s)) <= _SAME_LINE_S
-            )
-            if foreign or on_line:
+        if last is not None and last.clip_id == one.clip_id:
+            if last.known_by == one.known_by and (one.known_by == "neither" or _on_one_line(last, one)):
                 merged[-1] = replace(last, end_s=one.end_s)
+                continue
+            # One take goes on where its mark is too weak to be read: the pictures go on along the same line.
+            recovered = next((part for part in (last, one) if part.is_recovered), None)
+            if (
+                recovered is not None
+                and "pictures" in (last.known_by, one.known_by)
+                and _on_one_line(last, one)
+            ):
+                merged[-1] = replace(recovered, start_s=last.start_s, end_s=one.end_s)
                 continue
         merged.append(one)
     return merged
+
+
+def _bridged(found: Sequence[RecoveredSegment], cuts: Cuts) -> list[RecoveredSegment]:
+    """Without a stretch of one take that says too little by itself: no cut leads into it or out of it."""
+    kept: list[RecoveredSegment] = []
+    for one in found:
+        if len(kept) > 1 and one.is_recovered and kept[-1].known_by == "neither":
+            before, gap = kept[-2], kept[-1]
+            same_take = before.is_recovered and before.clip_id == one.clip_id and _on_one_line(before, one)
+            if same_take and not _has_cut(cuts, gap.start_s, gap.end_s):
+                kept[-2:] = [replace(before, end_s=one.end_s)]
+                continue
+        kept.append(one)
+    return kept
+
+
+def _on_one_line(last: RecoveredSegment, one: RecoveredSegment) -> bool:
+    """Whether two parts show their record as if it had played on."""
+    if last.place is None or one.place is None:
+        return False
+    return abs(_at(last.place, one.start_s) - _at(one.place, one.start_s)) <= _SAME_LINE_S
 
 
 def _with_sound(one: RecoveredSegment, sound: SoundFingerprint | None) -> RecoveredSegment:
@@ -306,6 +339,13 @@ def _nearest_cut(cuts: Cuts, time: float) -> float:
 def _edge(cuts: Cuts, time: float, limit: float) -> float:
     """A span ends at a recorded picture, up to half a second within what it shows."""
     return limit if abs(limit - time) <= _REACH_S else _nearest_cut(cuts, time)
+
+
+def _cut_off(cuts: Cuts, border: float, shown: float) -> float:
+    """Where a part really begins or ends, whose recorded pictures begin or end at `shown`: at a cut in between."""
+    if abs(shown - border) <= _REACH_S:
+        return border
+    return _nearest_cut(cuts, shown) if _has_cut(cuts, shown - _REACH_S, shown + _REACH_S) else border
 
 
 def _has_cut(cuts: Cuts, start: float, end: float) -> bool:

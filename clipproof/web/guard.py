@@ -85,7 +85,7 @@ class Guard:
         self, app: ASGIApp, *, allowed_hosts: Sequence[str], query_bytes: int, requests_per_minute: int
     ) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in allowed_hosts)
+        self._hosts = frozenset(host.lower() for host in allowed_hosts if host)  # none is no name
         self._query_bytes = query_bytes
         self._rate = RateLimit(requests_per_minute)
 

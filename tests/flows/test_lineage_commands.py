@@ -39,7 +39,7 @@ def test_exports_go_to_standard_output_one_document_a_line_for_many(marked: Mark
     lines = ledger("export", "--all").stdout.splitlines()
     assert one in [json.loads(line) for line in lines]
     events = ledger("export", marked.clip_id, "--format", "openlineage").stdout.splitlines()
-    assert {json.loads(event)["job"]["name"] for event in events} == {"mark_and_encode", "sign"}
+    assert {json.loads(event)["job"]["name"] for event in events} >= {"mark_and_encode", "sign"}
     assert ledger("export", marked.clip_id, "--format", "dot").stdout.startswith("digraph")
     assert ledger("export", "--all", "--since", "2999-01-01").stdout == ""
     assert ledger("export", "--campaign", "none").stdout == ""
