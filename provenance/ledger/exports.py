@@ -32,7 +32,7 @@ _ENDS: Final[Mapping[RelationKind, tuple[str, str]]] = {
     "specializationOf": ("prov:specificEntity", "prov:generalEntity"),
 }
 _ROLES: Final = frozenset({"used", "wasGeneratedBy", "wasAssociatedWith"})  # those that may have prov:role
-_AGENT_TYPES: Final = {"reviewer": "prov:Person", "signer": "prov:Organization"}
+_AGENT_TYPES: Final = {"reviewer": "prov:Person", "person": "prov:Person", "signer": "prov:Organization"}
 _SHAPES: Final[Mapping[NodeKind, str]] = {
     "entity": 'shape=ellipse, fillcolor="#fffcd6"',
     "activity": 'shape=box, fillcolor="#dfe6ff"',

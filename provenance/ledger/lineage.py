@@ -346,6 +346,8 @@ class _Graph:
             for one in self._generated_by(finished):
                 self._relate("used", signed, one)
             made_by = signed
+        for person in clips.read_credits(self._connection, row.clip_id):
+            self._relate("wasAttributedTo", delivered, self._agent("person", person.name), person.role)
         if made_by is not None:
             self._relate("wasGeneratedBy", delivered, made_by)
         for edge in row.edges:

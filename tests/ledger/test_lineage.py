@@ -36,6 +36,7 @@ from provenance.ledger import (
 from provenance.ledger.drawing import draw
 from provenance.ledger.exports import dot, export, openlineage_events, prov_json
 from provenance.ledger.layout import Layout, layout
+from provenance.manifest import Credit
 
 HOSTILE = "</text><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>\u202e\x1b[31m"
 SECRET = "the text of the prompt"
@@ -127,6 +128,18 @@ def test_everything_that_made_a_clip_is_in_its_lineage(ledger: Ledger, produced:
     assert said["generation"].attributes["seed"] == str(2**64 - 1)
     assert said["model"].attributes["weights_sha256"] == digest("weights").hex()
     assert said["prompt"].attributes == {"salted_sha256": digest("prompt").hex()}
+
+
+def test_people_who_are_credited_are_agents_with_their_roles(ledger: Ledger) -> None:
+    made = record(ledger, "credited")
+    ledger.record_clip(dataclasses.replace(made, credits=(Credit("Jane Doe", "editor"),)))
+    run = ledger.run("credited")
+    assert run is not None
+    lineage = lineage_of(ledger, run.clip_id)
+    (person,) = (one for one in lineage.agents if one.type == "person")
+    assert person.label == "Jane Doe"
+    (edge,) = (one for one in lineage.relations if one.target == person.id)
+    assert (edge.kind, edge.role) == ("wasAttributedTo", "editor")
 
 
 def test_the_text_of_a_prompt_is_in_no_form(ledger: Ledger, produced: int) -> None:
