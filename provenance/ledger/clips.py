@@ -136,6 +136,7 @@ def read(connection: Connection, clip_id: int) -> ClipRow | None:
             *(software.c.name.label("software"), software.c.version.label("software_version")),
             *(manifest.c.label, manifest.c.store),
             *(signer.c.name.label("signer"), signer.c.key_id.label("signer_key_id")),
+            *(sound.c.bits, sound.c.reliable, sound.c.start_s),
         )
         .join(asset, clip.c.asset_id == asset.c.id)
         .join(generation_run, clip.c.clip_id == generation_run.c.clip_id)
@@ -143,6 +144,7 @@ def read(connection: Connection, clip_id: int) -> ClipRow | None:
         .outerjoin(software, generation.c.software_id == software.c.id)
         .outerjoin(manifest, clip.c.clip_id == manifest.c.clip_id)
         .outerjoin(signer, manifest.c.signer_id == signer.c.id)
+        .outerjoin(sound, clip.c.clip_id == sound.c.clip_id)
         .where(clip.c.clip_id == clip_id)
     ).one_or_none()
     if row is None:
@@ -174,7 +176,7 @@ def read(connection: Connection, clip_id: int) -> ClipRow | None:
             .limit(1)
         ).scalar_one_or_none(),
         labels=_read_labels(connection, clip_id),
-        sound=_read_sound(connection, clip_id),
+        sound=None if row.bits is None else _sound_of(row.bits, row.reliable, row.start_s),
     )
 
 
@@ -338,12 +340,9 @@ def _read_labels(connection: Connection, clip_id: int) -> tuple[Label, ...]:
     return tuple(Label(row.kind, row.details) for row in connection.execute(query))
 
 
-def _read_sound(connection: Connection, clip_id: int) -> SoundFingerprint | None:
-    row = connection.execute(select(sound).where(sound.c.clip_id == clip_id)).one_or_none()
-    if row is None:
-        return None
-    bits, reliable = (np.frombuffer(part, _SOUND).astype(np.uint32) for part in (row.bits, row.reliable))
-    return SoundFingerprint(bits, reliable, row.start_s)
+def _sound_of(bits: bytes, reliable: bytes, start_s: float) -> SoundFingerprint:
+    words, mask = (np.frombuffer(part, _SOUND).astype(np.uint32) for part in (bits, reliable))
+    return SoundFingerprint(words, mask, start_s)
 
 
 def _read_fingerprint(connection: Connection, clip_id: int) -> ClipFingerprint | None:

@@ -60,6 +60,16 @@ def test_mark_then_verify_then_show(clipproof: Clipproof, holiday: Path, tmp_pat
     assert {check["name"]: check["state"] for check in doctor.json["checks"]}["store"] == "ok"
 
 
+def test_production_is_never_signed_by_a_development_identity(
+    clipproof: Clipproof, holiday: Path, tmp_path: Path
+) -> None:
+    done = clipproof("mark", holiday, tmp_path / "out.mp4", "--production")
+    assert done.code == 5
+    assert "only a development identity" in done.err
+    assert "CLIPPROOF_SIGNING_CHAIN" in done.err
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_mark_replaces_nothing_unasked(clipproof: Clipproof, holiday: Path, tmp_path: Path) -> None:
     (tmp_path / "kept.mp4").write_bytes(b"mine")
     assert clipproof("mark", holiday, tmp_path / "kept.mp4").code == 2
