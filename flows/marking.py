@@ -10,11 +10,11 @@ from flows import finishing
 from flows.home import Home
 from flows.work import exclusive
 from media import file_digest, open_clip, probe, require_writable
-from provenance.agreement import agreement
-from provenance.fingerprint import Fingerprinter
+from provenance.fingerprint import QUERY_RATE_HZ, Fingerprinter
 from provenance.ledger import ClipRow, Run, canonical_json, clip_id_hex
 from provenance.manifest import Credit, Edit
-from provenance.reading import read_manifest
+from provenance.reading import read_kept_manifest, read_manifest
+from provenance.recovery import take_apart
 from provenance.watermark import Detector, mark_file
 from provenance.watermark.detect import READ_RATE
 from provenance.watermark.errors import SameFile, WatermarkError
@@ -141,7 +141,7 @@ def _link(src: Path, linked: Sequence[ClipRow], folder: Path) -> tuple[str, ...]
 
 def _linked(home: Home, src: Path) -> tuple[ClipRow, ...]:
     """The recorded clips whose marks the source carries; none where it is unmarked. Raises `AlreadyMarked`."""
-    reader, fingerprinter = Detector(home.keys.mark_key), Fingerprinter()
+    reader, fingerprinter = Detector(home.keys.mark_key), Fingerprinter(QUERY_RATE_HZ)
     with open_clip(src, pixel_format="gray", rate=READ_RATE, short_side=1080) as clip:
         for frame in clip:
             reader.update(frame.planes[0], frame.time)
@@ -155,20 +155,26 @@ def _linked(home: Home, src: Path) -> tuple[ClipRow, ...]:
     )
     if not payloads:
         raise AlreadyMarked(f"{src}: carries a watermark that cannot be read", hint=hint)
-    shown, rows = fingerprinter.finish(), []
+    parts = take_apart(
+        found,
+        fingerprinter.finish(),
+        None,
+        home.ledger,
+        lambda store: read_kept_manifest(store, home.trust),
+    )
+    rows = {part.clip_id: part.row for part in parts if part.is_recovered and part.row is not None}
     for payload in payloads:
         row, name = home.ledger.find_mark(found.scheme, payload), clip_id_hex(payload)
         if row is None or not home.store.has(row.asset.sha256):
             raise AlreadyMarked(
                 f"{src}: carries the watermark of clip {name}, which this home has no record of", hint=hint
             )
-        if row.fingerprint is None or agreement(shown, row.fingerprint).state != "agree":
+        if row.clip_id not in rows:
             raise AlreadyMarked(
                 f"{src}: carries the watermark of clip {name}, yet its pictures are not those of that clip",
                 hint="The watermark may have been transplanted. " + hint,
             )
-        rows.append(row)
-    return tuple(rows)
+    return tuple(rows.values())
 
 
 def _mark(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[str, ...]:

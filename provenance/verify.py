@@ -277,7 +277,7 @@ def _plays_as_recorded(found: Findings) -> bool:
         reading.state in ("trusted", "valid_untrusted")
         and row.manifest is not None
         and row.manifest.label == reading.label
-        and row.clip_id in reading.clip_ids
+        and row.clip_id in (*reading.clip_ids, reading.content_clip_id)
     )
 
 

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
-from conftest import transcode
+from conftest import transcode, write_mp4
+from flows_media import textured
+from numpy.typing import NDArray
 from time_authority import make_authority, serving
 
 from flows.home import Home, open_home
@@ -14,6 +18,7 @@ from provenance.errors import ClaimError, DevelopmentRefused, TimeStampError
 from provenance.manifest import Credit, Edit
 from provenance.reading import read_manifest
 from provenance.verify import verify_clip
+from provenance.watermark import mark_file
 
 
 def test_an_edit_of_our_own_clip_is_linked_to_it_and_trusted_under_an_id_of_its_own(
@@ -42,11 +47,40 @@ def test_an_edit_of_our_own_clip_is_linked_to_it_and_trusted_under_an_id_of_its_
     assert {edge.role for edge in row.edges} == {"parent", "component"}
 
 
+def frames_of(path: str) -> NDArray[np.uint8]:
+    with av.open(path) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def test_a_film_of_two_of_our_clips_names_both_as_its_ingredients(home: Home, tmp_path: Path) -> None:
+    scenes = []
+    for seed in (11, 12):
+        source = write_mp4(tmp_path / f"{seed}.mp4", textured(72, seed=seed), crf=16)
+        scenes.append(mark_clip(home, source, tmp_path / f"marked-{seed}.mp4", source="camera"))
+    film = write_mp4(tmp_path / "film.mp4", np.concatenate([frames_of(one.path) for one in scenes]), crf=16)
+    made = mark_clip(home, film, tmp_path / "out.mp4", source="camera")
+    reading = read_manifest(made.path, home.trust)
+    past = {clip_id for one in reading.ingredients for clip_id in one.clip_ids}
+    assert past == {int(one.clip_id, 16) for one in scenes}
+    assert all(one.status == "trusted" for one in reading.ingredients if one.clip_ids)
+    report = verify_clip(made.path, trust=home.trust, ledger=home.ledger, keys=home.keys)
+    assert (report.verdict, report.to_dict()["clip_id"]) == ("trusted", made.clip_id)
+
+
+def test_a_mark_of_ours_on_other_pictures_is_refused_as_transplanted(
+    home: Home, marked: Marked, tmp_path: Path
+) -> None:
+    other = write_mp4(tmp_path / "other.mp4", textured(24, seed=77), crf=16)
+    forged = tmp_path / "forged.mp4"
+    mark_file(other, forged, payload=int(marked.clip_id, 16), key=home.keys.mark_key)
+    with pytest.raises(AlreadyMarked, match="not those of that clip"):
+        mark_clip(home, forged, tmp_path / "out.mp4", source="camera")
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_a_mark_of_a_clip_that_this_home_never_recorded_is_refused(
     home: Home, stranger: Home, marked: Marked, camera_original: Path, tmp_path: Path
 ) -> None:
-    from provenance.watermark import mark_file
-
     forged = tmp_path / "forged.mp4"
     mark_file(camera_original, forged, payload=7, key=home.keys.mark_key)
     with pytest.raises(AlreadyMarked, match="no record"):
