@@ -124,7 +124,15 @@ class KeyStore:
         self.folder = Path(folder)
 
     def exists(self) -> bool:
-        """Whether any key is there, complete or not."""
+        """Whether any key is there, complete or not; a rotation that was killed is undone first.
+
+        Between its two renames the store stands aside, whole. Taken for missing, it would be made anew, with
+        another mark key.
+        """
+        if not self.folder.exists():
+            for aside in self.folder.parent.glob(".keys-*-old"):
+                with contextlib.suppress(OSError):  # the rotation goes on after all, in another process
+                    aside.rename(self.folder)
         return any((self.folder / name).exists() for name in _FILES)
 
     def create(self, *, organization: str = "Clipproof development") -> Keys:
@@ -194,7 +202,7 @@ class KeyStore:
     def anchors(self) -> TrustAnchors:
         """The development root of this home; needs no private file. Raises `KeysMissing`, `TrustError`."""
         path = self.folder / ROOT
-        if not path.is_file():
+        if not self.exists() or not path.is_file():
             raise self._missing()
         former = "".join(one.root_pem for one in self._retired())
         return TrustAnchors.from_pem(
@@ -305,7 +313,7 @@ class KeyStore:
         """Write the files into a folder beside the store, check that they load, and rename it into place.
 
         With `replace` the store that is there steps aside first and is removed last; a rename that fails puts it
-        back, and a kill between the two renames leaves it whole as `.keys-…-old`.
+        back, and after a kill between the two renames `exists` does.
         """
         parent = self.folder.parent
         try:

@@ -383,3 +383,27 @@ def test_rotation_keeps_the_past_trusted_and_travels_in_a_backup(
     (retired,) = restored.describe().retired
     assert retired.root_sha256 == old.anchors.fingerprints[0]
     assert restored.describe().chain[0].purposes == ("emailProtection",)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_rotation_that_was_killed_between_its_renames_loses_no_key(
+    tmp_path: Path,
+) -> None:
+    store = KeyStore(tmp_path / "keys")
+    before = store.create()
+    child = os.fork()
+    if not child:  # dies where a power cut hurts most: the old store aside, the new one not yet in place
+        rename = Path.rename
+
+        def rename_and_die(path: Path, target: Path) -> Path:
+            rename(path, target)
+            os._exit(9)
+
+        Path.rename = rename_and_die  # type: ignore[method-assign]
+        store.rotate(organization="Newsroom")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert not (tmp_path / "keys").exists()
+    with pytest.raises(KeysExist):
+        store.create()
+    assert store.load().mark_key == before.mark_key
+    assert store.anchors() == before.anchors
