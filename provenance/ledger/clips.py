@@ -127,6 +127,14 @@ def read(connection: Connection, clip_id: int) -> ClipRow | None:
     What a clip has one of comes with one query: on a server each further one is a round trip.
     """
     software, signer = agent.alias("software"), agent.alias("signer")
+    newest_audit = (
+        select(audit.c.report)
+        .where(audit.c.asset_id == clip.c.asset_id)
+        .order_by(audit.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("newest_audit")
+    )
     row = connection.execute(
         select(
             clip,
@@ -137,6 +145,7 @@ def read(connection: Connection, clip_id: int) -> ClipRow | None:
             *(manifest.c.label, manifest.c.store),
             *(signer.c.name.label("signer"), signer.c.key_id.label("signer_key_id")),
             *(sound.c.bits, sound.c.reliable, sound.c.start_s),
+            newest_audit,
         )
         .join(asset, clip.c.asset_id == asset.c.id)
         .join(generation_run, clip.c.clip_id == generation_run.c.clip_id)
@@ -169,12 +178,7 @@ def read(connection: Connection, clip_id: int) -> ClipRow | None:
         marks=_read_marks(connection, clip_id),
         manifest=None if row.label is None else Manifest(row.label, row.signer, row.store, row.signer_key_id),
         fingerprint=_read_fingerprint(connection, clip_id),
-        audit=connection.execute(
-            select(audit.c.report)
-            .where(audit.c.asset_id == row.asset_id)
-            .order_by(audit.c.id.desc())
-            .limit(1)
-        ).scalar_one_or_none(),
+        audit=row.newest_audit,
         labels=_read_labels(connection, clip_id),
         sound=None if row.bits is None else _sound_of(row.bits, row.reliable, row.start_s),
     )
