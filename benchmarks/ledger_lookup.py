@@ -4,7 +4,8 @@
 
 The rows are made by the database itself, with random ids and digests; manifests are short, and there are no
 fingerprints, whose thumbnails would only fill the disk. Warm caches, one reader, nobody writing.
-What is timed is the whole call: queries, every table of the clip's record, Python objects.
+What is timed is the whole call:
+queries, every table of the clip's record, Python objects; and for comparison the look-up of the row alone.
 """
 
 # ruff: noqa: S608 (the statements are put together from our own words)
@@ -22,7 +23,7 @@ from measure import arguments, report
 from sqlalchemy import Connection, select, text
 
 from provenance.ledger import Ledger, connect
-from provenance.ledger.engine import writing
+from provenance.ledger.engine import reading, writing
 from provenance.ledger.schema import clip
 
 LOOKUPS = 300
@@ -115,7 +116,14 @@ def measure(name: str, ledger: Ledger, count: int) -> Iterator[dict[str, Any]]:
         rows = connection.execute(
             select(clip.c.clip_id, clip.c.stream_digest).where(clip.c.asset_id % (count // LOOKUPS or 1) == 0)
         ).all()
+
+    def row_alone(clip_id: int) -> Any:
+        """The look-up itself, without what else is recorded about the clip."""
+        with reading(ledger._engine) as connection:
+            return connection.execute(select(clip).where(clip.c.clip_id == clip_id)).one_or_none()
+
     lookups: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
+        "clip id, its row alone": (row_alone, [row.clip_id for row in rows]),
         "clip id": (ledger.clip, [row.clip_id for row in rows]),
         "mark": (lambda payload: ledger.find_mark(SCHEME, payload), [row.clip_id for row in rows]),
         "stream digest": (ledger.find_stream, [row.stream_digest for row in rows]),
