@@ -9,14 +9,13 @@ from pathlib import Path
 from flows import finishing
 from flows.home import Home
 from flows.work import exclusive
-from media import file_digest, open_clip, probe, require_writable
-from provenance.fingerprint import QUERY_RATE_HZ, Fingerprinter
+from media import file_digest, probe, require_writable
 from provenance.ledger import ClipRow, Run, canonical_json, clip_id_hex
 from provenance.manifest import Credit, Edit
+from provenance.pictures import look
 from provenance.reading import read_kept_manifest, read_manifest
 from provenance.recovery import take_apart
-from provenance.watermark import Detector, mark_file
-from provenance.watermark.detect import READ_RATE
+from provenance.watermark import mark_file
 from provenance.watermark.errors import SameFile, WatermarkError
 
 
@@ -141,12 +140,8 @@ def _link(src: Path, linked: Sequence[ClipRow], folder: Path) -> tuple[str, ...]
 
 def _linked(home: Home, src: Path) -> tuple[ClipRow, ...]:
     """The recorded clips whose marks the source carries; none where it is unmarked. Raises `AlreadyMarked`."""
-    reader, fingerprinter = Detector(home.keys.mark_key), Fingerprinter(QUERY_RATE_HZ)
-    with open_clip(src, pixel_format="gray", rate=READ_RATE, short_side=1080) as clip:
-        for frame in clip:
-            reader.update(frame.planes[0], frame.time)
-            fingerprinter.update(frame.planes[0], float(frame.time))
-    found = reader.finish()
+    found, fingerprint = look(src, home.keys.mark_key)
+    assert found is not None, "there is a key"
     if found.state == "not_found":
         return ()
     hint = "Run `clipproof verify` on it; mark the original instead."
@@ -157,7 +152,7 @@ def _linked(home: Home, src: Path) -> tuple[ClipRow, ...]:
         raise AlreadyMarked(f"{src}: carries a watermark that cannot be read", hint=hint)
     parts = take_apart(
         found,
-        fingerprinter.finish(),
+        fingerprint,
         None,
         home.ledger,
         lambda store: read_kept_manifest(store, home.trust),

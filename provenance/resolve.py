@@ -15,14 +15,14 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from media import Limits, open_clip, stream_digest
+from media import Limits, stream_digest
 from provenance.agreement import GOOD_QUALITY, Agreement, agreement
 from provenance.errors import BindingError, ManifestIdError, UnsupportedAlgorithm
-from provenance.fingerprint import QUERY_RATE_HZ, ClipFingerprint, Fingerprinter
+from provenance.fingerprint import ClipFingerprint
 from provenance.ledger import ClipRow, Ledger, clip_id_hex
 from provenance.manifest import DIGITAL_SOURCE_TYPES, SOFT_BINDING_ALG
-from provenance.watermark import Detection, Detector
-from provenance.watermark.detect import READ_RATE
+from provenance.pictures import look
+from provenance.watermark import Detection
 
 FoundBy = Literal["binding", "streams", "packets", "mark", "fingerprint"]
 
@@ -33,7 +33,6 @@ MAX_RESULTS: Final = 100
 _BINDING_VALUE: Final = re.compile(rb"[0-9a-f]{16}")
 # A model is told by its hub id or its own name. A folder on someone's disk may hold a person's name.
 _PUBLIC_MODEL: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[\w.-]{1,96})?", re.ASCII)
-_SHORT_SIDE_PX: Final = 1080
 _LOOKALIKES: Final = 5
 
 
@@ -121,7 +120,9 @@ def match_content(
     exact = ledger.find_stream(digest.digest)
     packets = digest.components.get("video/0/packets")
     same = ledger.find_component(packets) if exact is None and packets is not None else None
-    detection, fingerprint = _look(path, mark_key, limits)
+    detection, seen = look(path, mark_key, limits)
+    # Times from the first frame on, as the mark's segments have them.
+    fingerprint = replace(seen, times=seen.times - seen.times[:1])
     whole = _whole(fingerprint)
     found: list[Match] = []
     if exact is not None:
@@ -194,24 +195,6 @@ def _payload(value: str) -> int:
             hint="Base64 of the clip id's 16 lower-case hex digits, as in the manifest.",
         )
     return int(text, 16)
-
-
-def _look(
-    path: Path, mark_key: bytes | None, limits: Limits | None
-) -> tuple[Detection | None, ClipFingerprint]:
-    """Decode once; the mark's detector and the fingerprint read the same luma planes."""
-    detector = Detector(mark_key) if mark_key is not None else None
-    fingerprinter = Fingerprinter(QUERY_RATE_HZ)
-    with open_clip(
-        path, pixel_format="gray", rate=READ_RATE, short_side=_SHORT_SIDE_PX, limits=limits
-    ) as clip:
-        for frame in clip:
-            if detector is not None:
-                detector.update(frame.planes[0], frame.time)
-            fingerprinter.update(frame.planes[0], float(frame.time))
-    seen = fingerprinter.finish()
-    seen = replace(seen, times=seen.times - seen.times[:1])  # from the first frame on, as the mark's segments
-    return detector.finish() if detector is not None else None, seen
 
 
 def _payloads(detection: Detection | None) -> Iterator[tuple[int, tuple[tuple[float, float], ...]]]:

@@ -28,15 +28,14 @@ from provenance.evidence import (
     sound_evidence,
     stream_evidence,
 )
-from provenance.fingerprint import QUERY_RATE_HZ, ClipFingerprint, Fingerprinter
+from provenance.fingerprint import ClipFingerprint
 from provenance.keys import Keys
 from provenance.ledger import Ledger, clip_id_hex
+from provenance.pictures import look
 from provenance.reading import ManifestReading, read_kept_manifest, read_manifest
 from provenance.recovery import RecoveredSegment, summary, take_apart
 from provenance.sound import RATE_HZ, SoundFingerprint, sound_fingerprint
 from provenance.trust import TrustAnchors
-from provenance.watermark import Detection, Detector
-from provenance.watermark.detect import READ_RATE
 
 Verdict = Literal[
     "malformed",
@@ -238,7 +237,7 @@ def _gather(
             findings = _streams(findings, digest, ledger)
         if not _plays_as_recorded(findings) and (keys is not None or _has_no_past(reading, ledger)):
             hearing = beside.submit(_listen, path, said, limits) if ledger is not None else None
-            detection, fingerprint = _look(path, keys, limits)
+            detection, fingerprint = look(path, keys.mark_key if keys is not None else None, limits)
             sound = hearing.result() if hearing is not None else None
             findings = _recover(replace(findings, detection=detection), fingerprint, sound, ledger, trust)
     evidence = (
@@ -312,20 +311,6 @@ def _recover(
     rank = {"disagree": 0, "agree": 1, "unclear": 2}
     agreed = min(found, key=lambda one: rank[one.state], default=None)
     return replace(findings, marked=marked, agreement=agreed, segments=segments)
-
-
-def _look(path: Path, keys: Keys | None, limits: Limits | None) -> tuple[Detection | None, ClipFingerprint]:
-    """Decode once; the mark's detector and the fingerprint read the same luma planes."""
-    detector = Detector(keys.mark_key) if keys is not None else None
-    fingerprinter = Fingerprinter(QUERY_RATE_HZ)
-    with open_clip(
-        path, pixel_format="gray", rate=READ_RATE, short_side=_SHORT_SIDE_PX, limits=limits
-    ) as clip:
-        for frame in clip:
-            if detector is not None:
-                detector.update(frame.planes[0], frame.time)
-            fingerprinter.update(frame.planes[0], float(frame.time))
-    return detector.finish() if detector is not None else None, fingerprinter.finish()
 
 
 def _listen(path: Path, said: Probe, limits: Limits | None) -> SoundFingerprint | None:
