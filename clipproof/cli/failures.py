@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from types import FrameType
@@ -24,6 +25,10 @@ OK, VERIFIED_FALSE, USAGE, NO_PROVENANCE, POLICY, ENVIRONMENT, NOT_VOUCHED, BUG,
 )
 
 
+_AGAIN_S = 2.0
+_interrupted = threading.Event()
+
+
 class Interrupted(BaseException):
     """Ctrl-C, told apart from typer's own handling of it, which exits with 1: our "verified false"."""
 
@@ -32,15 +37,18 @@ def run(app: Callable[[], None]) -> NoReturn:
     """Call the command line and exit."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGALRM, _interrupt)
     try:
         app()
     except Interrupted:
-        say("interrupted; run the same command again to go on", style="yellow")
-        sys.exit(INTERRUPTED)
+        _end_interrupted()
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has seen enough
         sys.exit(OK)
     except Exception as error:
+        if _interrupted.is_set():
+            # A library that was interrupted may fail in its own clean-up: Prefect does between two tasks.
+            _end_interrupted()
         code = exit_code(error)
         if code == BUG:
             traceback.print_exc()
@@ -49,6 +57,12 @@ def run(app: Callable[[], None]) -> NoReturn:
             _tell(str(error), getattr(error, "hint", ""))
         sys.exit(code)
     sys.exit(OK)
+
+
+def _end_interrupted() -> NoReturn:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    say("interrupted; run the same command again to go on", style="yellow")
+    sys.exit(INTERRUPTED)
 
 
 def exit_code(error: Exception) -> int:
@@ -90,4 +104,7 @@ def _tell(message: str, hint: str) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _interrupted.set()
+    # Raised inside a callback or somebody's clean-up it may be swallowed: it comes again until it is heard.
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
     raise Interrupted
