@@ -225,15 +225,15 @@ ATTACKS: dict[str, Callable[[Clip], Clip]] = {
 
 def marked(clip: Clip, strength: float) -> Clip:
     embedder = Embedder(*clip.size, PAYLOAD, KEY, strength=strength)
-    pictures = [(embedder.embed(y, index / clip.rate), u, v) for index, (y, u, v) in enumerate(clip.pictures)]
+    pictures = [embedder.embed(planes, index / clip.rate) for index, planes in enumerate(clip.pictures)]
     return Clip(clip.name, clip.rate, pictures)
 
 
 def ours(clip: Clip) -> str:
-    detector = Detector(KEY)
-    for index, (y, _, _) in enumerate(clip.pictures):
-        detector.update(y, index / clip.rate)
-    found = detector.finish()
+    detector = Detector()
+    for index, planes in enumerate(clip.pictures):
+        detector.update(planes, index / clip.rate)
+    found = detector.finish([KEY])
     return {PAYLOAD: "read", None: found.state}.get(found.payload, "WRONG")
 
 
@@ -282,22 +282,22 @@ def speed(clip: Clip) -> dict[str, float]:
     frames = [split(frame_of(p).reformat(width=1280, height=720)) for p in frames]
     hd = Clip(clip.name, 24.0, frames)
     bgr = [bgr_of(picture) for picture in frames[:4]]
-    detector = Detector(KEY)
+    detector = Detector()
     marked_hd = marked(hd, DEFAULT_STRENGTH)
 
     def update() -> None:
-        for index, (y, _, _) in enumerate(marked_hd.pictures):
-            detector.update(y, index / hd.rate)
+        for index, planes in enumerate(marked_hd.pictures):
+            detector.update(planes, index / hd.rate)
 
     def unmarked() -> None:
-        blind = Detector(KEY)
-        blind.update(frames[0][0], 0)
-        blind.finish()
+        blind = Detector()
+        blind.update(frames[0], 0)
+        blind.finish([KEY])
 
     result = {
         "clipproof embed": cpu_ms(lambda: marked(hd, DEFAULT_STRENGTH), len(frames)),
         "clipproof read (24 fps, 12 read)": cpu_ms(update, len(frames)),
-        "clipproof verdict, marked (per clip)": cpu_ms(detector.finish, 1),
+        "clipproof verdict, marked (per clip)": cpu_ms(lambda: detector.finish([KEY]), 1),
         "clipproof verdict, not marked (per clip)": cpu_ms(unmarked, 1),
     }
     for method in ("dwtDct", "dwtDctSvd"):

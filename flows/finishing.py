@@ -39,7 +39,7 @@ from provenance.reading import read_manifest
 from provenance.signing import Ingredient, sign_file
 from provenance.sound import RATE_HZ, SoundFingerprint, sound_fingerprint
 from provenance.verify import verify_clip
-from provenance.watermark import DEFAULT_STRENGTH, SCHEME, Detector, Embedder
+from provenance.watermark import DEFAULT_STRENGTH, SCHEME, Embedder, detect_file
 from provenance.watermark.detect import READ_RATE
 
 # A clip whose own encode loses the mark at the first strength is tried once more, visibly stronger.
@@ -95,10 +95,10 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
             metadata=aigc(home, run),
         ) as writer:
             for index, picture in enumerate(frames):
-                y, u, v = yuv420p_of_rgb(picture)
+                planes = yuv420p_of_rgb(picture)
                 if visible is not None:
-                    y, u, v = visible.draw_at((y, u, v), float(index / fps))
-                writer.write((embedder.embed(y, index / fps), u, v), index / fps)
+                    planes = visible.draw_at(planes, float(index / fps))
+                writer.write(embedder.embed(planes, index / fps), index / fps)
         if reads_back(home, run, attempt):
             details = {"strength": strength, "crf": home.settings.crf} | dict(delivery)
             return keep_marked(folder, attempt, details, visible)
@@ -267,11 +267,7 @@ def sound_of(path: Path) -> SoundFingerprint | None:
 
 def reads_back(home: Home, run: Run, path: Path) -> bool:
     """Whether the mark of this run can be read from a file."""
-    reader = Detector(home.keys.mark_key)
-    with open_clip(path, pixel_format="gray", rate=READ_RATE) as clip:
-        for frame in clip:
-            reader.update(frame.planes[0], frame.time)
-    return reader.finish().payload == run.clip_id
+    return detect_file(path, key=home.keys.mark_key).payload == run.clip_id
 
 
 def _claimed(origin: Origin) -> ClaimedGeneration:

@@ -9,6 +9,7 @@ from media.digest import StreamDigest, examine, file_digest, frames_digest, stre
 from media.errors import CorruptMedia, LimitExceeded, MediaError, OutputError, UnsupportedMedia
 from media.files import atomic_path, require_writable
 from media.limits import Limits
+from media.planes import Planes
 from media.sound import Sound, read_sound
 from media.store import Store
 from media.writer import ClipWriter, yuv420p_of_rgb
@@ -23,6 +24,7 @@ __all__ = [
     "Limits",
     "MediaError",
     "OutputError",
+    "Planes",
     "Probe",
     "Sound",
     "Store",

@@ -10,15 +10,14 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from media.errors import CorruptMedia
 from media.limits import Limits
+from media.planes import Plane, Planes
 from media.sandbox import run_job
 from media.sniff import sniff
 
 PixelFormat = Literal["yuv420p", "rgb24", "gray"]
-Plane = NDArray[np.uint8]
 
 
 class Color(NamedTuple):
@@ -78,6 +77,12 @@ class Frame:
     planes: tuple[
         Plane, ...
     ]  # yuv420p: Y [H,W], U and V [⌈H/2⌉,⌈W/2⌉]; rgb24: [H,W,3]; gray: [H,W]; all uint8
+
+    @property
+    def yuv(self) -> Planes:
+        """The planes of a clip that was opened as yuv420p."""
+        y, u, v = self.planes
+        return y, u, v
 
 
 class ClipReader:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8]
+Planes = tuple[Plane, Plane, Plane]  # yuv420p: Y [H,W], U and V [⌈H/2⌉,⌈W/2⌉]
 
 
 def plane_array(plane: Any) -> Plane:

@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 import numpy as np
 
+from media import Planes
 from provenance.errors import LabelError
 
-Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 Language = Literal["zh", "en", "both"]
 Extent = Literal["start", "whole"]
 

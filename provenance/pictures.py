@@ -15,13 +15,15 @@ def look(
     path: Path, mark_key: bytes | None, limits: Limits | None = None
 ) -> tuple[Detection | None, ClipFingerprint]:
     """What the mark's detector finds (None without a key), and the query fingerprint. Raises `media.MediaError`."""
-    detector = Detector(mark_key) if mark_key is not None else None
+    detector = Detector() if mark_key is not None else None
     fingerprinter = Fingerprinter(QUERY_RATE_HZ)
     with open_clip(
-        path, pixel_format="gray", rate=READ_RATE, short_side=_SHORT_SIDE_PX, limits=limits
+        path, pixel_format="yuv420p", rate=READ_RATE, short_side=_SHORT_SIDE_PX, limits=limits
     ) as clip:
         for frame in clip:
             if detector is not None:
-                detector.update(frame.planes[0], frame.time)
+                detector.update(frame.yuv, frame.time)
             fingerprinter.update(frame.planes[0], float(frame.time))
-    return detector.finish() if detector is not None else None, fingerprinter.finish()
+    if detector is None or mark_key is None:
+        return None, fingerprinter.finish()
+    return detector.finish([mark_key]), fingerprinter.finish()

@@ -1,6 +1,7 @@
 """Blind detection: is there a mark of this key, what does it say, where in the clip."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -9,9 +10,8 @@ from operator import add
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from media import Limits, open_clip
+from media import Limits, Planes, open_clip
 from provenance.watermark.carrier import SCHEME, carrier
 from provenance.watermark.evidence import probability
 from provenance.watermark.pose import IDENTITY, Pose
@@ -51,14 +51,13 @@ class Detection:
 
 
 class Detector:
-    """Reads the mark of one key from luma planes that come in order of time.
+    """Reads marks from yuv420p pictures that come in order of time.
 
     For callers that decode a clip once and feed several readers. Memory is bounded: past 128 s the grain of
-    the segments coarsens by doubling. Raises BadKey.
+    the segments coarsens by doubling. What is kept does not depend on a key: keys are chosen at the end.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._carrier = carrier(key)
+    def __init__(self) -> None:
         self._shape: tuple[int, int] | None = None
         self._reader: Reader | None = None
         self._hops: list[Response] = []
@@ -68,10 +67,9 @@ class Detector:
         self._start = self._last = Fraction(0)
         self._frames = 0
 
-    def update(self, y: NDArray[np.uint8], time: Fraction | float) -> None:
-        """Takes a luma plane, uint8[height, width], shown from `time` (seconds); skips past READ_RATE a
-        second.
-        """
+    def update(self, planes: Planes, time: Fraction | float) -> None:
+        """Takes a yuv420p picture, uint8, shown from `time` (seconds); skips past READ_RATE a second."""
+        y = planes[0]
         if self._shape is None:
             self._shape, self._start = (y.shape[0], y.shape[1]), Fraction(time)
             if min(y.shape) >= MIN_READ_SHORT_SIDE:
@@ -99,16 +97,18 @@ class Detector:
             self._hops = [_packed(_unpacked(first) + _unpacked(second)) for first, second in pairs]
             self._hop_s *= 2
 
-    def finish(self) -> Detection:
-        """The verdict on all planes so far."""
+    def finish(self, keys: Sequence[bytes]) -> Detection:
+        """The verdict on all pictures so far, for the likeliest of a few keys. Raises BadKey."""
+        carriers = [carrier(key) for key in keys]
         if self._open is not None and self._reader is not None:
             self._close_hop(self._reader)
         if not self._hops:
             return Detection("not_found", None, 1.0)
         hops = [_unpacked(hop) for hop in self._hops]
-        whole = search(reduce(add, hops).clipped(), self._carrier)
+        own, *_ = carriers
+        whole = search(reduce(add, hops).clipped(), own)
         pose = whole.pose if whole.is_present else IDENTITY
-        cells_of_hops = strip(hops, pose, self._carrier)
+        cells_of_hops = strip(hops, pose, own)
         found = payloads_by_window(cells_of_hops, min(_WINDOW_HOPS, len(hops)))
         if whole.is_read and whole.payload is not None:
             found[whole.payload] = min(whole.log_p, found.get(whole.payload, 0.0))
@@ -156,13 +156,15 @@ def _most_of_the_time(parts: tuple[Segment, ...], found: dict[int, float]) -> in
     return max(found, key=lambda payload: (seconds[payload], -found[payload]))
 
 
-def detect_file(path: Path | str, *, key: bytes, limits: Limits | None = None) -> Detection:
-    """What the mark of `key` says in a video file, read at no more than READ_RATE frames a second.
+def detect_file(path: Path | str, *, key: bytes | Sequence[bytes], limits: Limits | None = None) -> Detection:
+    """What the mark of `key`, or of the likeliest of a few keys, says in a video file, read at no more than
+    READ_RATE frames a second.
 
     Raises BadKey, and media.MediaError for a file that cannot be read.
     """
-    detector = Detector(key)
-    with open_clip(path, pixel_format="gray", rate=READ_RATE, limits=limits) as clip:
+    keys = [key] if isinstance(key, bytes) else key
+    detector = Detector()
+    with open_clip(path, pixel_format="yuv420p", rate=READ_RATE, limits=limits) as clip:
         for frame in clip:
-            detector.update(frame.planes[0], frame.time)
-    return detector.finish()
+            detector.update(frame.yuv, frame.time)
+    return detector.finish(keys)

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from media import Planes
 from provenance.watermark import axis
 from provenance.watermark.carrier import CANVAS, CELLS, MAX_ASPECT, carrier
 from provenance.watermark.errors import AspectTooWide, BadPayload, TooSmallToMark
@@ -74,8 +75,11 @@ class Embedder:
         self._made_at = Fraction(0)
         self._seen: NDArray[np.int16] | None = None
 
-    def embed(self, y: Plane, time: Fraction | float) -> Plane:
-        """The marked copy of a luma plane, uint8[height, width]; `time` in seconds."""
+    def embed(self, planes: Planes, time: Fraction | float) -> Planes:
+        """The marked copy of a yuv420p picture, uint8: y[height, width], u and v of half the size, rounded
+        up; `time` in seconds.
+        """
+        y, u, v = planes
         if y.shape != self._shape:
             raise ValueError(f"a plane of {y.shape}, where {self._shape} was announced")
         glance = y[::16, ::16].astype(np.int16)
@@ -84,7 +88,7 @@ class Embedder:
             self._made_at, self._seen = Fraction(time), glance
         marked = y + self._delta
         np.clip(marked, 0, 255, out=marked)
-        return marked.astype(np.uint8)
+        return marked.astype(np.uint8), u, v
 
     def _is_stale(self, glance: NDArray[np.int16], time: Fraction | float) -> bool:
         if self._seen is None or not 0 <= time - self._made_at < _REFRESH_S:

@@ -73,9 +73,8 @@ def mark_file(
         )
         with writer:
             for frame in chain([first], frames):
-                planes = frame.planes
-                y, u, v = planes if draw is None else draw(planes, float(frame.time - first.time))
-                writer.write((embedder.embed(y, frame.time), u, v), frame.time)
+                drawn = frame.yuv if draw is None else draw(frame.yuv, float(frame.time - first.time))
+                writer.write(embedder.embed(drawn, frame.time), frame.time)
     return MarkReport(
         dst,
         payload,

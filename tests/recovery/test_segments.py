@@ -46,7 +46,10 @@ def test_a_mark_transplanted_into_one_segment_is_a_conflict(
     home: Home, clips: list[Marked], pictures: Pictures, verified: Verify, tmp_path: Path
 ) -> None:
     embedder = Embedder(640, 512, int(clips[1].clip_id, 16), home.keys.mark_key)
-    forged = [embedder.embed(p[..., 0], index / RATE) for index, p in enumerate(filmed(8, 3.0))]
+    forged = []
+    for index, p in enumerate(filmed(8, 3.0)):
+        grey = np.full((p.shape[0] // 2, p.shape[1] // 2), 128, np.uint8)
+        forged.append(embedder.embed((p[..., 0], grey, grey), index / RATE)[0])
     report = verified(encoded(tmp_path / "forged.mp4", pictures[0][:72] + forged))
     assert (report.verdict, report.exit_code) == ("watermark_conflict", 1)
     finding = next(one for one in report.evidence if one.check == "fingerprint")

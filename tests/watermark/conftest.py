@@ -11,9 +11,10 @@ from conftest import write_mp4
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from media import Planes
 from provenance.watermark import DEFAULT_STRENGTH, Detection, Detector, Embedder, mark_file
 
-Planes = list[NDArray[np.uint8]]
+Luma = list[NDArray[np.uint8]]
 
 KEY = bytes(range(32))
 PAYLOAD = 0x0123456789ABCDEF
@@ -43,7 +44,7 @@ def rendered(width: int = 512, height: int = 384, frames: int = 24) -> NDArray[n
     return clip
 
 
-def textured(width: int = 512, height: int = 384, frames: int = 24) -> Planes:
+def textured(width: int = 512, height: int = 384, frames: int = 24) -> Luma:
     """Like foliage under a panning camera: luma planes, uint8[height, width]."""
     rng = np.random.default_rng(8)
     wide = np.zeros((height, width + 2 * frames), np.float32)
@@ -54,28 +55,35 @@ def textured(width: int = 512, height: int = 384, frames: int = 24) -> Planes:
     return [np.ascontiguousarray(picture[:, 2 * t : 2 * t + width]) for t in range(frames)]
 
 
+def picture(y: NDArray[np.uint8]) -> Planes:
+    """A grey picture with this luma."""
+    height, width = ((side + 1) // 2 for side in y.shape)
+    grey = np.full((height, width), 128, np.uint8)
+    return np.ascontiguousarray(y), grey, grey
+
+
 def marked_planes(
     planes: Iterable[NDArray[np.uint8]],
     payload: int = PAYLOAD,
     strength: float = DEFAULT_STRENGTH,
     key: bytes = KEY,
-) -> Planes:
+) -> Luma:
     embedder: Embedder | None = None
     marked = []
     for index, y in enumerate(planes):
         embedder = embedder or Embedder(y.shape[1], y.shape[0], payload, key, strength=strength)
-        marked.append(embedder.embed(y, Fraction(index, RATE)))
+        marked.append(embedder.embed(picture(y), Fraction(index, RATE))[0])
     return marked
 
 
 def detect(planes: Iterable[NDArray[np.uint8]], key: bytes = KEY) -> Detection:
-    detector = Detector(key)
+    detector = Detector()
     for index, y in enumerate(planes):
-        detector.update(np.ascontiguousarray(y), Fraction(index, RATE))
-    return detector.finish()
+        detector.update(picture(y), Fraction(index, RATE))
+    return detector.finish([key])
 
 
-def luma_of(path: Path) -> Planes:
+def luma_of(path: Path) -> Luma:
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
 
@@ -95,16 +103,16 @@ def marked_clip(rendered_clip: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def marked_luma(marked_clip: Path) -> Planes:
+def marked_luma(marked_clip: Path) -> Luma:
     """The marked clip as a player shows it."""
     return luma_of(marked_clip)
 
 
 @pytest.fixture(scope="session")
-def textured_luma() -> Planes:
+def textured_luma() -> Luma:
     return textured()
 
 
 @pytest.fixture(scope="session")
-def marked_textured_luma(textured_luma: Planes) -> Planes:
+def marked_textured_luma(textured_luma: Luma) -> Luma:
     return marked_planes(textured_luma)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from provenance.watermark import Detector, detect_file
 
-from .conftest import KEY, PAYLOAD, Planes, detect, luma_of, marked_planes
+from .conftest import KEY, PAYLOAD, Luma, detect, luma_of, marked_planes, picture
 
 Plane = NDArray[np.uint8]
 
@@ -32,7 +32,7 @@ LEVELS: dict[str, Callable[[Plane], Plane]] = {
 
 
 @pytest.mark.parametrize("name", LEVELS)
-def test_the_payload_survives_changed_levels(name: str, marked_luma: Planes) -> None:
+def test_the_payload_survives_changed_levels(name: str, marked_luma: Luma) -> None:
     assert detect([LEVELS[name](y) for y in marked_luma[::2]]).payload == PAYLOAD
 
 
@@ -46,19 +46,19 @@ def test_the_payload_survives_x264_and_a_resize_to_75_percent(
 
 
 @pytest.mark.parametrize("start", [0, 5, 12])
-def test_one_second_is_enough(start: int, marked_luma: Planes) -> None:
+def test_one_second_is_enough(start: int, marked_luma: Luma) -> None:
     assert detect(marked_luma[start : start + 12]).payload == PAYLOAD
 
 
-def test_one_frame_is_enough(marked_luma: Planes) -> None:
+def test_one_frame_is_enough(marked_luma: Luma) -> None:
     assert detect(marked_luma[7:8]).payload == PAYLOAD
 
 
-def test_order_and_speed_do_not_matter(marked_luma: Planes) -> None:
-    detector = Detector(KEY)
+def test_order_and_speed_do_not_matter(marked_luma: Luma) -> None:
+    detector = Detector()
     for index, y in enumerate(reversed(marked_luma)):
-        detector.update(y, index / 9)
-    assert detector.finish().payload == PAYLOAD
+        detector.update(picture(y), index / 9)
+    assert detector.finish([KEY]).payload == PAYLOAD
 
 
 def test_x264_and_a_crop_together(marked_clip: Path, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_x264_and_a_crop_together(marked_clip: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strength", [0.2, 0.45])
-def test_a_mark_too_weak_is_never_read_wrongly(strength: float, textured_luma: Planes) -> None:
+def test_a_mark_too_weak_is_never_read_wrongly(strength: float, textured_luma: Luma) -> None:
     """From lost to found: whatever is said, it is not another payload."""
     weak = [noisy(y) for y in marked_planes(textured_luma[::6], strength=strength)]
     found = detect(weak)

@@ -11,7 +11,7 @@ from provenance.watermark.evidence import cells
 from provenance.watermark.pose import IDENTITY, sample
 from provenance.watermark.response import Reader
 
-from .conftest import KEY, Planes, detect, luma_of, marked_planes
+from .conftest import KEY, Luma, detect, luma_of, marked_planes
 
 
 def keys(count: int) -> list[bytes]:
@@ -25,11 +25,11 @@ def test_an_unmarked_clip_carries_nothing(rendered_clip: Path) -> None:
     assert [part.state for part in found.segments] == ["not_found"]
 
 
-def test_an_unmarked_texture_carries_nothing(textured_luma: Planes) -> None:
+def test_an_unmarked_texture_carries_nothing(textured_luma: Luma) -> None:
     assert detect(textured_luma[::4]).state == "not_found"
 
 
-def test_another_key_finds_nothing(marked_luma: Planes) -> None:
+def test_another_key_finds_nothing(marked_luma: Luma) -> None:
     found = detect(marked_luma[::4], key=bytes(32))
     assert (found.state, found.payload) == ("not_found", None)
 
@@ -48,7 +48,7 @@ def test_no_frames_are_not_found() -> None:
 
 
 @pytest.mark.parametrize("marked", [False, True])
-def test_the_pilot_bound_holds_for_keys_that_are_not_in_the_clip(marked: bool, textured_luma: Planes) -> None:
+def test_the_pilot_bound_holds_for_keys_that_are_not_in_the_clip(marked: bool, textured_luma: Luma) -> None:
     """P(z ≥ t) ≤ exp(-t²/2), here for 300 wrong keys; a mark of another key changes nothing."""
     planes = marked_planes(textured_luma[:6], strength=3.0) if marked else textured_luma[:6]
     reader = Reader(512, 384)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .conftest import PAYLOAD, Planes, detect
+from .conftest import PAYLOAD, Luma, detect
 
 Plane = NDArray[np.uint8]
 
@@ -61,17 +61,17 @@ GEOMETRY: dict[str, Callable[[Plane], Plane]] = {
 
 
 @pytest.mark.parametrize("name", GEOMETRY)
-def test_the_payload_survives_geometry(name: str, marked_luma: Planes) -> None:
+def test_the_payload_survives_geometry(name: str, marked_luma: Luma) -> None:
     found = detect([GEOMETRY[name](y) for y in marked_luma[::3]])
     assert (found.state, found.payload) == ("marked", PAYLOAD)
     assert found.p_value < 1e-6
 
 
-def test_texture_that_moves_carries_the_mark_too(marked_textured_luma: Planes) -> None:
+def test_texture_that_moves_carries_the_mark_too(marked_textured_luma: Luma) -> None:
     assert detect(crop(y, 0.7) for y in marked_textured_luma[::2]).payload == PAYLOAD
 
 
-def test_the_pose_is_reported(marked_luma: Planes) -> None:
+def test_the_pose_is_reported(marked_luma: Luma) -> None:
     found = detect([turn(crop(y, 0.7), 3)[:, ::-1] for y in marked_luma[::4]])
     assert found.payload == PAYLOAD
     assert found.mirrored
