@@ -13,7 +13,7 @@ import numpy as np
 
 from media import Limits, Planes, open_clip
 from provenance.watermark.carrier import SCHEME, carrier
-from provenance.watermark.evidence import probability
+from provenance.watermark.evidence import cells, pilot_chips, probability, weights
 from provenance.watermark.pose import IDENTITY, Pose
 from provenance.watermark.response import Reader, Response
 from provenance.watermark.search import search
@@ -33,9 +33,9 @@ class Detection:
 
     state: "marked": the payload is proven, p_value bounds the chance of such a reading without a mark of
     this key; "present_unreadable": a mark of this key is proven, its payload is not; "not_found". payload:
-    unsigned 64 bit, that of most of the time where parts differ (`segments` has them all). scale,
-    angle_deg, mirrored, stretch: the geometry under which the mark was found, relative to the frame that
-    was marked (scale 2: cropped to half).
+    unsigned 64 bit, that of most of the time where parts differ (`segments` has them all). key_index: which
+    of the keys that were tried; None where none was found. scale, angle_deg, mirrored, stretch: the geometry
+    under which the mark was found, relative to the frame that was marked (scale 2: cropped to half).
     """
 
     state: State
@@ -43,6 +43,7 @@ class Detection:
     p_value: float
     segments: tuple[Segment, ...] = ()
     scheme: str = SCHEME
+    key_index: int | None = None
     scale: float = 1.0
     angle_deg: float = 0.0
     mirrored: bool = False
@@ -84,17 +85,18 @@ class Detector:
         self._slot = slot
         while since >= (len(self._hops) + 1) * self._hop_s:
             self._close_hop(self._reader)
-        response = self._reader.read(y)
+        response = self._reader.read(planes)
         self._open = response if self._open is None else self._open + response
         self._frames += 1
 
     def _close_hop(self, reader: Reader) -> None:
         hop = reader.silence() if self._open is None else self._open.clipped()
-        self._hops.append(_packed(hop))
+        self._hops.append(hop.astype(np.float16))
         self._open = None
         if len(self._hops) == _MOST_HOPS:
-            pairs = zip(self._hops[::2], self._hops[1::2], strict=True)
-            self._hops = [_packed(_unpacked(first) + _unpacked(second)) for first, second in pairs]
+            halves = [hop.astype(np.float32) for hop in self._hops]
+            pairs = zip(halves[::2], halves[1::2], strict=True)
+            self._hops = [(first + second).astype(np.float16) for first, second in pairs]
             self._hop_s *= 2
 
     def finish(self, keys: Sequence[bytes]) -> Detection:
@@ -102,50 +104,56 @@ class Detector:
         carriers = [carrier(key) for key in keys]
         if self._open is not None and self._reader is not None:
             self._close_hop(self._reader)
-        if not self._hops:
+        if not self._hops or not carriers:
             return Detection("not_found", None, 1.0)
-        hops = [_unpacked(hop) for hop in self._hops]
-        own, *_ = carriers
-        whole = search(reduce(add, hops).clipped(), own)
-        pose = whole.pose if whole.is_present else IDENTITY
-        cells_of_hops = strip(hops, pose, own)
-        found = payloads_by_window(cells_of_hops, min(_WINDOW_HOPS, len(hops)))
-        if whole.is_read and whole.payload is not None:
-            found[whole.payload] = min(whole.log_p, found.get(whole.payload, 0.0))
+        hops = [hop.astype(np.float32) for hop in self._hops]
+        whole = reduce(add, hops).clipped()
+        finding, likeliest = search(whole, carriers)
+        tried = [likeliest] if finding.is_present else range(len(carriers))
+        pose = finding.pose if finding.is_present else IDENTITY
         edges_s = [float(index * self._hop_s) for index in range(len(hops))]
         edges_s.append(max(edges_s[-1], float(self._last)))
-        if not whole.is_present and not found:
-            nothing = Segment(0.0, edges_s[-1], "not_found", None, 1.0)
-            return self._detection("not_found", None, whole.log_p, (nothing,), IDENTITY)
-        parts = segments(cells_of_hops, list(found), edges_s)
-        if not found:
-            return self._detection("present_unreadable", None, whole.log_p, parts, pose)
-        # Windows and whole clip are two ways to the same claim: the better of two bounds counts for both.
-        payload = _most_of_the_time(parts, found)
-        return self._detection("marked", payload, log(2) + found[payload], parts, pose)
+        for index in tried:
+            layout = cells(carriers[index])
+            worth = weights(pilot_chips(whole, pose, layout))
+            of_hops = strip(hops, pose, layout, worth)
+            found = payloads_by_window(of_hops, min(_WINDOW_HOPS, len(hops)))
+            found = {payload: log_p + log(len(tried)) for payload, log_p in found.items()}
+            if finding.is_read and finding.payload is not None:
+                found[finding.payload] = min(finding.log_p, found.get(finding.payload, 0.0))
+            if found:
+                parts = segments(of_hops, list(found), edges_s)
+                # Windows and whole clip are two ways to the same claim: the better of two bounds counts for
+                # both.
+                payload = _most_of_the_time(parts, found)
+                return self._detection("marked", payload, log(2) + found[payload], parts, pose, index)
+            if finding.is_present:
+                parts = segments(of_hops, [], edges_s)
+                return self._detection("present_unreadable", None, finding.log_p, parts, pose, index)
+        nothing = Segment(0.0, edges_s[-1], "not_found", None, 1.0)
+        return self._detection("not_found", None, finding.log_p, (nothing,), IDENTITY, None)
 
     def _detection(
-        self, state: State, payload: int | None, log_p: float, parts: tuple[Segment, ...], pose: Pose
+        self,
+        state: State,
+        payload: int | None,
+        log_p: float,
+        parts: tuple[Segment, ...],
+        pose: Pose,
+        key_index: int | None,
     ) -> Detection:
         return Detection(
             state,
             payload,
             probability(log_p),
             parts,
+            key_index=key_index,
             scale=pose.scale,
             angle_deg=degrees(pose.angle),
             mirrored=pose.mirrored,
             stretch=pose.stretch,
             frames_read=self._frames,
         )
-
-
-def _packed(response: Response) -> Response:
-    return Response(response.fine.astype(np.float16), response.coarse.astype(np.float16))
-
-
-def _unpacked(response: Response) -> Response:
-    return Response(response.fine.astype(np.float32), response.coarse.astype(np.float32))
 
 
 def _most_of_the_time(parts: tuple[Segment, ...], found: dict[int, float]) -> int:

@@ -2,9 +2,9 @@
 
 For who has no key, the cells' signs are independent of any picture a: z = Σ sᵢaᵢ / ‖a‖ then obeys P(z ≥ t)
 ≤ exp(-t²/2) whatever the picture (Hoeffding 1963), so the false-positive bounds need no model of video.
-Poses are chosen by the pilot cells alone. The payload's cells have signs of their own, so the payload's
-bound counts only payloads and attempts, however many poses were tried before. The pilot's bound counts
-every pose.
+Poses, and the weights with which luma and chroma are added, are chosen by the pilot cells alone. The
+payload's cells have signs of their own, so the payload's bound counts only payloads and attempts, however
+much was tried before. The pilot's bound counts every pose, and luma, chroma and their sum as three tests.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.watermark import ecc
-from provenance.watermark.carrier import CANVAS, Carrier
-from provenance.watermark.pose import Points, Pose, sample
+from provenance.watermark.carrier import Carrier, Points
+from provenance.watermark.pose import Pose, sample
 from provenance.watermark.response import Response
 
 FALSE_ALARM = 1e-6
 LOG_PAYLOADS = ecc.PAYLOAD_BITS * log(2)
+
+_PILOT_TESTS = 3
+_HOPELESS = 3.0  # of the pilot: a payload that can be proven has more than twice that
 
 Signal = NDArray[np.float32]
 
@@ -37,9 +40,7 @@ def probability(log_p: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The canvas as lists: positions (x, y from its centre, in cells), signs and coded bits; pilot and
-    payload apart.
-    """
+    """One layer's canvas as lists: positions, signs and coded bits; pilot and payload apart."""
 
     pilot: Points
     pilot_signs: Signal
@@ -47,29 +48,69 @@ class Cells:
     data_signs: Signal
     data_bits: NDArray[np.int32]
 
-    def pilot_z(self, values: Signal) -> float:
-        """Correlation with the pilot of values sampled at `pilot`, in standard deviations."""
-        return _ratio(float(self.pilot_signs @ values), float(values @ values))
-
-    def soft_bits(self, values: Signal) -> Signal:
-        """float32[..., ecc.CODED_BITS] of values sampled at `data`, float32[..., n]; positive for bit 0."""
-        chips = np.atleast_2d(values * self.data_signs)
-        sums = [np.bincount(self.data_bits, row, ecc.CODED_BITS) for row in chips]
-        return np.array(sums, dtype=np.float32)
-
-
-def _ratio(correlation: float, energy: float) -> float:
-    return correlation / energy**0.5 if energy > 0 else 0.0
-
 
 @lru_cache(maxsize=16)
-def cells(carrier: Carrier) -> Cells:
-    row, column = np.mgrid[:CANVAS, :CANVAS]
-    places = (np.stack([column, row], axis=-1) - (CANVAS - 1) / 2).astype(np.float32)
-    pilot = carrier.is_pilot
-    return Cells(
-        places[pilot], carrier.signs[pilot], places[~pilot], carrier.signs[~pilot], carrier.coded_bit[~pilot]
-    )
+def cells(carrier: Carrier) -> tuple[Cells, ...]:
+    """The cells of a carrier's layers."""
+    found = []
+    for layer in carrier.layers:
+        places, pilot = layer.places, layer.is_pilot
+        found.append(
+            Cells(
+                places[pilot],
+                layer.signs[pilot],
+                places[~pilot],
+                layer.signs[~pilot],
+                layer.coded_bit[~pilot],
+            )
+        )
+    return tuple(found)
+
+
+def pilot_chips(response: Response, pose: Pose, layout: tuple[Cells, ...]) -> list[Signal]:
+    """For each layer the pilot's samples times their signs; where there is a mark their mean is positive."""
+    return [
+        sample(response, index, pose, layer.pilot) * layer.pilot_signs for index, layer in enumerate(layout)
+    ]
+
+
+def data_chips(response: Response, pose: Pose, layout: tuple[Cells, ...]) -> list[Signal]:
+    """For each layer the payload cells' samples times their signs."""
+    return [
+        sample(response, index, pose, layer.data) * layer.data_signs for index, layer in enumerate(layout)
+    ]
+
+
+def correlation(chips: Signal) -> float:
+    """Σ chips in standard deviations of what chance gives."""
+    energy = float(chips @ chips)
+    return float(chips.sum()) / energy**0.5 if energy > 0 else 0.0
+
+
+def pilot_z(chips: list[Signal]) -> float:
+    """The highest of the layers' correlations and of their sum's, each layer at equal power."""
+    even = [one / float(one @ one) ** 0.5 for one in chips if one.any()]
+    return max([correlation(one) for one in [*chips, np.concatenate(even)]] if even else [0.0])
+
+
+def weights(chips: list[Signal]) -> list[float]:
+    """What a sample of each layer is worth: amplitude over noise power, as the pilot shows it."""
+    found = []
+    for one in chips:
+        inside = one[one != 0]
+        spread = float(inside.var()) if len(inside) else 0.0
+        found.append(max(0.0, float(inside.mean())) / spread if spread > 0 else 0.0)
+    return found
+
+
+def soft_bits(chips: list[Signal], worth: list[float], layout: tuple[Cells, ...]) -> Signal:
+    """float32[ecc.CODED_BITS] of the layers' payload chips; positive for bit 0."""
+    sums = [
+        np.bincount(layer.data_bits, one, ecc.CODED_BITS) * weight
+        for one, weight, layer in zip(chips, worth, layout, strict=True)
+    ]
+    total: Signal = np.sum(sums, axis=0).astype(np.float32)
+    return total
 
 
 @dataclass(frozen=True)
@@ -98,22 +139,25 @@ class Finding:
         return min(0.0, self.log_p_present, self.log_p_payload if self.payload is not None else 0.0)
 
 
-def read(response: Response, pose: Pose, layout: Cells, *, log_poses: float, log_attempts: float) -> Finding:
+def read(
+    response: Response, pose: Pose, layout: tuple[Cells, ...], *, log_poses: float, log_attempts: float
+) -> Finding:
     """Pilot and payload under a pose.
 
     log_poses: ln of the number of poses that the pilot's bound has to answer for; log_attempts: ln of the
     number of payload readings. Either includes its share of the false-alarm budget.
     """
-    pilot_z = layout.pilot_z(sample(response, pose, layout.pilot))
-    values = sample(response, pose, layout.data)
-    soft = layout.soft_bits(values)
-    (payload,), (valid,) = ecc.decode(soft)
-    data_z = _ratio(float(soft[0] @ ecc.encode(payload)), float(values @ values))
-    return Finding(
-        pose,
-        pilot_z,
-        data_z,
-        payload if valid else None,
-        log_poses + log_tail(pilot_z),
-        log_attempts + LOG_PAYLOADS + log_tail(data_z),
-    )
+    pilot = pilot_chips(response, pose, layout)
+    height = pilot_z(pilot)
+    log_present = log(_PILOT_TESTS) + log_poses + log_tail(height)
+    if height < _HOPELESS:
+        return Finding(pose, height, 0.0, None, log_present, 0.0)
+    worth = weights(pilot)
+    data = data_chips(response, pose, layout)
+    soft = soft_bits(data, worth, layout)
+    (payload,) = ecc.decode(soft[None])
+    if payload is None:
+        return Finding(pose, height, 0.0, None, log_present, 0.0)
+    power = sum(weight**2 * float(one @ one) for one, weight in zip(data, worth, strict=True))
+    data_z = float(soft @ ecc.encode(payload)) / power**0.5
+    return Finding(pose, height, data_z, payload, log_present, log_attempts + LOG_PAYLOADS + log_tail(data_z))

@@ -4,14 +4,15 @@ pose.
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.watermark.response import CELL_PX, COARSE, Map, Response
-
-Points = NDArray[np.float32]
+from provenance.watermark.carrier import Points
+from provenance.watermark.response import Frame, Map, Response
 
 ENLARGED = 1.4  # the scale of a mark from which on the coarse map is the sharper one
+_ROW = 256
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Pose:
 
     scale: size of a cell relative to that of an uncropped mark (2: cropped to half, 0.5: shrunk into a
     larger frame). angle: radians. mirrored: flipped left to right. stretch: width over height relative to
-    the original. x, y: the picture's centre on the canvas, in cells.
+    the original. x, y: the picture's centre on the canvas, in units.
     """
 
     scale: float = 1.0
@@ -30,16 +31,17 @@ class Pose:
     x: float = 0.0
     y: float = 0.0
 
-    def locate(self, cells: Points) -> Points:
-        """Picture positions, in uncropped cells from its centre, of canvas positions, in cells; both
-        float32[n, 2] x, y.
-        """
-        u, v = cells[:, 0] - self.x, cells[:, 1] - self.y
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """float64[2, 2] from canvas offsets (x, y) to picture offsets, both in units."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
-        sign = -1.0 if self.mirrored else 1.0
-        across = (cos * u + sin * v) * (sign * self.stretch * self.scale)
-        down = (cos * v - sin * u) * self.scale
-        return np.stack([across, down], axis=1).astype(np.float32)
+        across = (-1.0 if self.mirrored else 1.0) * self.stretch * self.scale
+        return np.array([[across * cos, across * sin], [-self.scale * sin, self.scale * cos]])
+
+    def locate(self, places: Points) -> Points:
+        """Picture positions, in units from its centre, of canvas positions; both float32[n, 2] x, y."""
+        located: Points = ((places - (self.x, self.y)) @ self.matrix.T).astype(np.float32)
+        return located
 
     def moved(self, **steps: float) -> "Pose":
         """The pose with `steps` added: x, y, stretch, angle as they are, scale as a factor's logarithm."""
@@ -52,23 +54,26 @@ class Pose:
 IDENTITY = Pose()
 
 
-def sample(response: Response, pose: Pose, cells: Points) -> NDArray[np.float32]:
-    """The response at canvas positions under a pose, float32[n]; zero outside of the picture. Bilinear."""
-    enlarged = pose.scale > ENLARGED
-    values: Map = response.coarse if enlarged else response.fine
-    pitch = CELL_PX * (COARSE if enlarged else 1.0)
-    height, width = values.shape
-    place = pose.locate(cells)
-    x = place[:, 0] * pitch + (width - 1) / 2
-    y = place[:, 1] * pitch + (height - 1) / 2
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    x, y = np.where(inside, x, 0), np.where(inside, y, 0)
-    left, top = np.minimum(x.astype(np.int32), width - 2), np.minimum(y.astype(np.int32), height - 2)
-    x -= left
-    y -= top
-    corner = top * width + left
-    flat = values.ravel()
-    upper = flat[corner] * (1 - x) + flat[corner + 1] * x
-    lower = flat[corner + width] * (1 - x) + flat[corner + width + 1] * x
-    sampled: NDArray[np.float32] = np.where(inside, upper * (1 - y) + lower * y, 0.0).astype(np.float32)
-    return sampled
+def map_under(response: Response, layer: int, scale: float) -> tuple[Map, Frame]:
+    """The map of a layer that reads marks of this scale best."""
+    enlarged = scale > ENLARGED
+    return response.maps[layer][enlarged], response.geometry.layers[layer][enlarged]
+
+
+def sample(response: Response, layer: int, pose: Pose, places: Points) -> NDArray[np.float32]:
+    """A layer's response at canvas positions under a pose, float32[n]; zero outside of the picture.
+    Bilinear.
+    """
+    values, frame = map_under(response, layer, pose.scale)
+    return read_map(values, frame, pose.locate(places))
+
+
+def read_map(values: Map, frame: Frame, located: Points) -> NDArray[np.float32]:
+    """A map at picture positions (units from the centre), float32[n]; zero outside."""
+    rows, columns = frame.shape
+    at = np.full((-(-len(located) // _ROW) * _ROW, 2), -2.0, dtype=np.float32)  # remap takes no long rows
+    centre = ((columns - 1) / 2, (rows - 1) / 2)
+    at[: len(located)] = located * np.array(frame.pitch, np.float32) + np.array(centre, np.float32)
+    grid = at.reshape(-1, _ROW, 2)
+    read = cv2.remap(values, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(read, dtype=np.float32).ravel()[: len(located)]

@@ -1,38 +1,84 @@
-"""What the detector adds up: band-passed, locally normalised luma, on a grid of a few samples a cell."""
+"""What the detector adds up: band-passed, locally normalised planes, on grids of a few samples a cell."""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from provenance.watermark import axis
-from provenance.watermark.carrier import CELLS
-
-CELL_PX = 3
-COARSE = 5 / 8  # scale of the second map, which reads marks that a crop has made larger
-
-_BAND_SIGMAS = (0.25, 0.5)  # of the difference of Gaussians, in cells
-_FLOOR = 0.4  # luma levels: in flat areas rounding noise shall not be blown up
-_NEAR_PX = 7
+from media import Planes
+from provenance.watermark.carrier import CHROMA, LUMA, SHORT_SIDE, Grid
 
 Map = NDArray[np.float32]
+
+_CELL_PX = 3
+COARSE = 5 / 8  # scale of the second map of each layer, which reads marks that a crop has made larger
+
+_BAND_SIGMAS = (0.25, 0.5)  # of the difference of Gaussians, in cells
+_NEAR_PX = 7
+_RELATED_PX = 9
+# In flat areas rounding noise shall not be blown up; 8-bit levels.
+_FLOOR = {LUMA: 0.2, CHROMA: 0.3}
+_FLOOR_OF_RELATION = 0.02
+_FRACTION = 64  # planes are averaged as 16-bit integers, so that the average keeps fractions of a level
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The shape of a layer's maps for one size of picture. pitch: samples to a unit along x and y; the
+    picture's centre is the map's centre.
+    """
+
+    shape: tuple[int, int]
+    pitch: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The frames of all maps for pictures of one size: (fine, coarse) of each layer."""
+
+    luma: tuple[Frame, Frame]
+    chroma: tuple[Frame, Frame]
+
+    @classmethod
+    def of(cls, width: int, height: int) -> "Geometry":
+        return cls(_frames(width, height, LUMA), _frames(width, height, CHROMA))
+
+    @property
+    def layers(self) -> tuple[tuple[Frame, Frame], ...]:
+        return self.luma, self.chroma
+
+
+def _frames(width: int, height: int, grid: Grid) -> tuple[Frame, Frame]:
+    unit = min(width, height) / SHORT_SIDE
+
+    def frame(cell_px: float) -> Frame:
+        columns, rows = (max(8, round(side / unit / grid.cell * cell_px)) for side in (width, height))
+        return Frame((rows, columns), (columns * unit / width, rows * unit / height))
+
+    return frame(_CELL_PX), frame(_CELL_PX * COARSE)
 
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """Two maps of one picture or of a sum of pictures, float32; `fine` has CELL_PX samples a cell of an
-    uncropped mark.
-    """
+    """The maps of one picture or of a sum of pictures, float32: (fine, coarse) of each layer."""
 
-    fine: Map
-    coarse: Map
+    geometry: Geometry
+    maps: tuple[tuple[Map, Map], ...]
 
     def __add__(self, other: "Response") -> "Response":
-        return Response(self.fine + other.fine, self.coarse + other.coarse)
+        pairs = zip(self.maps, other.maps, strict=True)
+        return Response(self.geometry, tuple((a + c, b + d) for (a, b), (c, d) in pairs))
+
+    def astype(self, dtype: type[np.floating]) -> "Response":
+        """The same in another precision: sums that wait are kept in half of it."""
+        return Response(
+            self.geometry, tuple((fine.astype(dtype), coarse.astype(dtype)) for fine, coarse in self.maps)
+        )
 
     def clipped(self) -> "Response":
         """Values held to four sigma: else one caption edge outweighs the picture."""
-        return Response(_clip(self.fine), _clip(self.coarse))
+        return Response(self.geometry, tuple((_clip(fine), _clip(coarse)) for fine, coarse in self.maps))
 
 
 def _clip(values: Map) -> Map:
@@ -42,45 +88,64 @@ def _clip(values: Map) -> Map:
 
 
 class Reader:
-    """Turns luma planes of one size into responses.
+    """Turns yuv420p pictures of one size into responses.
 
-    Each sample is r / (|r| averaged around it + floor)², r the band-passed luma: the weight that a Gaussian
-    scale mixture calls for, and 15 to 35 % more signal than an exponent of 1 (measured).
+    Each sample is r / (|r| averaged around it + floor)², r the band-passed plane: the weight that a Gaussian
+    scale mixture calls for, and 15 to 35 % more signal than an exponent of 1 (measured). The red-difference
+    plane carries no mark but much of the same picture: what of the blue-difference band follows it nearby is
+    taken off first, which brings 8 to 17 % more signal (measured).
     """
 
     def __init__(self, width: int, height: int) -> None:
-        step = min(width, height) / (CELLS * CELL_PX)
-        fine = [2 * int(np.ceil(side / step / 2)) for side in (height, width)]
-        coarse = [2 * int(np.ceil(side * COARSE / 2)) for side in fine]
-        self._shrink = [
-            axis.resampling(cells, side, step) for cells, side in zip(fine, (height, width), strict=True)
-        ]
-        self._shrink_more = [
-            axis.resampling(low, high, 1 / COARSE) for low, high in zip(coarse, fine, strict=True)
-        ]
-        self._shapes = (fine, coarse)
-        self._fine = _BandPass(fine)
-        self._coarse = _BandPass(coarse)
+        self._geometry = Geometry.of(width, height)
 
     def silence(self) -> Response:
         """The response to nothing at all."""
-        return Response(*(np.zeros(shape, dtype=np.float32) for shape in self._shapes))
+        return Response(
+            self._geometry,
+            tuple(
+                (np.zeros(fine.shape, np.float32), np.zeros(coarse.shape, np.float32))
+                for fine, coarse in self._geometry.layers
+            ),
+        )
 
-    def read(self, y: NDArray[np.uint8]) -> Response:
-        small = axis.apply(self._shrink, y.astype(np.float32))
-        return Response(self._fine(small), self._coarse(axis.apply(self._shrink_more, small)))
+    def read(self, planes: Planes) -> Response:
+        y, u, v = planes
+        fine, coarse = self._geometry.luma
+        luma = _shrunk(y, fine)
+        luma_maps = tuple(_weighted(_band(one), LUMA) for one in (luma, _resized(luma, coarse)))
+        fine, coarse = self._geometry.chroma
+        blue, red = _shrunk(u, fine), _shrunk(v, fine)
+        pairs = ((blue, red), (_resized(blue, coarse), _resized(red, coarse)))
+        chroma_maps = tuple(_weighted(_apart(_band(b), _band(r)), CHROMA) for b, r in pairs)
+        return Response(self._geometry, (luma_maps, chroma_maps))  # type: ignore[arg-type]
 
 
-class _BandPass:
-    def __init__(self, shape: list[int]) -> None:
-        narrow, broad = _BAND_SIGMAS
-        rest = (broad**2 - narrow**2) ** 0.5
-        self._narrow = [axis.gaussian(side, narrow * CELL_PX) for side in shape]
-        self._rest = [axis.gaussian(side, rest * CELL_PX) for side in shape]
-        self._near = [axis.box(side, _NEAR_PX) for side in shape]
+def _shrunk(plane: NDArray[np.uint8], frame: Frame) -> Map:
+    wide = cv2.multiply(plane, _FRACTION, dtype=cv2.CV_16U)
+    return np.asarray(_resized(wide, frame), dtype=np.float32) * np.float32(1 / _FRACTION)
 
-    def __call__(self, picture: Map) -> Map:
-        narrow = axis.apply(self._narrow, picture)
-        band = narrow - axis.apply(self._rest, narrow)
-        level = axis.apply(self._near, np.abs(band)) + np.float32(_FLOOR)
-        return np.ascontiguousarray(band / (level * level), dtype=np.float32)
+
+def _resized(values: NDArray[np.generic], frame: Frame) -> Map:
+    rows, columns = frame.shape
+    shrinks = rows <= values.shape[0] and columns <= values.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(values, (columns, rows), interpolation=how))
+
+
+def _band(values: Map) -> Map:
+    narrow, broad = (cv2.GaussianBlur(values, (0, 0), sigma * _CELL_PX) for sigma in _BAND_SIGMAS)
+    return np.asarray(narrow - broad, dtype=np.float32)
+
+
+def _apart(band: Map, other: Map) -> Map:
+    """`band` less its local regression on `other`."""
+    related, power = (
+        cv2.blur(product, (_RELATED_PX, _RELATED_PX)) for product in (band * other, other * other)
+    )
+    return np.asarray(band - other * related / (power + _FLOOR_OF_RELATION), dtype=np.float32)
+
+
+def _weighted(band: Map, grid: Grid) -> Map:
+    level = cv2.blur(np.abs(band), (_NEAR_PX, _NEAR_PX)) + np.float32(_FLOOR[grid])
+    return np.asarray(band / (level * level), dtype=np.float32)

@@ -9,13 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provenance.watermark import ecc
-from provenance.watermark.carrier import Carrier
-from provenance.watermark.evidence import FALSE_ALARM, LOG_PAYLOADS, Signal, cells, log_tail, probability
+from provenance.watermark.evidence import (
+    FALSE_ALARM,
+    LOG_PAYLOADS,
+    Cells,
+    Signal,
+    correlation,
+    log_tail,
+    probability,
+)
 from provenance.watermark.pose import Pose, sample
 from provenance.watermark.response import Response
 
 State = Literal["marked", "present_unreadable", "not_found"]
 
+_HOPELESS = 3.0  # of a window's pilot
 _CLEAR = 4.5  # standard deviations in favour of a payload that the clip is already known to carry
 _MOST_LEVEL = 4.0  # so that a dim scene is not held to the standard of a bright one
 _CHANGE_COST = 5.0  # nats: a part of its own must explain e⁵ times more
@@ -34,7 +42,9 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """The cells of a clip's hops (short, equal spans of time) under one pose, multiplied by their signs."""
+    """The cells of a clip's hops (short, equal spans of time) under one pose and key, multiplied by their
+    signs and by what their layer is worth.
+    """
 
     pilot: Signal  # [hops, n]
     data: Signal  # [hops, m]
@@ -48,26 +58,23 @@ class Strip:
         pilot, so it says nothing for this one.
         """
         if payload is None:
-            chips = self.pilot[start:end].sum(axis=0)
-            correlation = float(chips.sum())
-        else:
-            chips = self.data[start:end].sum(axis=0)
-            correlation = float(chips @ ecc.encode(payload)[self.coded_bit])
-        energy = float(chips @ chips)
-        return correlation / energy**0.5 if energy > 0 else 0.0
+            return correlation(self.pilot[start:end].sum(axis=0))
+        chips = self.data[start:end].sum(axis=0)
+        return correlation(chips * ecc.encode(payload)[self.coded_bit])
 
 
-def strip(hops: list[Response], pose: Pose, carrier: Carrier) -> Strip:
-    layout = cells(carrier)
-    inside = [sample(_ones_like(hops[0]), pose, places) != 0 for places in (layout.pilot, layout.data)]
-    pilot_places, data_places = layout.pilot[inside[0]], layout.data[inside[1]]
-    pilot = np.stack([sample(hop, pose, pilot_places) for hop in hops]) * layout.pilot_signs[inside[0]]
-    data = np.stack([sample(hop, pose, data_places) for hop in hops]) * layout.data_signs[inside[1]]
-    return Strip(pilot, data, layout.data_bits[inside[1]])
-
-
-def _ones_like(response: Response) -> Response:
-    return Response(np.ones_like(response.fine), np.ones_like(response.coarse))
+def strip(hops: list[Response], pose: Pose, layout: tuple[Cells, ...], worth: list[float]) -> Strip:
+    """The strip of a clip; worth: the weight of each layer's samples."""
+    pilots, datas, bits = [], [], []
+    for index, (layer, weight) in enumerate(zip(layout, worth, strict=True)):
+        pilot, data = (
+            [sample(hop, index, pose, places) for hop in hops] for places in (layer.pilot, layer.data)
+        )
+        in_picture = [np.any(values, axis=0) for values in (pilot, data)]
+        pilots.append((np.stack(pilot) * layer.pilot_signs * weight)[:, in_picture[0]])
+        datas.append((np.stack(data) * layer.data_signs * weight)[:, in_picture[1]])
+        bits.append(layer.data_bits[in_picture[1]])
+    return Strip(np.concatenate(pilots, axis=1), np.concatenate(datas, axis=1), np.concatenate(bits))
 
 
 def payloads_by_window(hops: Strip, window: int) -> dict[int, float]:
@@ -75,14 +82,17 @@ def payloads_by_window(hops: Strip, window: int) -> dict[int, float]:
     counted).
     """
     starts = range(max(1, len(hops) - window + 1))
-    sums = np.stack([hops.data[start : start + window].sum(axis=0) for start in starts])
+    # Windows whose pilot says nothing are not decoded: their payload could not be proven.
+    hopeful = [start for start in starts if hops.z(None, start, start + window) > _HOPELESS]
+    if not hopeful:
+        return {}
+    sums = np.stack([hops.data[start : start + window].sum(axis=0) for start in hopeful])
     soft = np.stack([np.bincount(hops.coded_bit, row, ecc.CODED_BITS) for row in sums]).astype(np.float32)
-    energies = np.einsum("ij,ij->i", sums, sums)
     found: dict[int, float] = {}
-    for payload, valid, bits, energy in zip(*ecc.decode(soft), soft, energies, strict=True):
-        if not valid or energy <= 0:
+    for payload, chips in zip(ecc.decode(soft), sums, strict=True):
+        if payload is None:
             continue
-        z = float(bits @ ecc.encode(payload)) / float(energy) ** 0.5
+        z = correlation(chips * ecc.encode(payload)[hops.coded_bit])
         log_p = log(len(starts)) + LOG_PAYLOADS + log_tail(z)
         if log_p < log(FALSE_ALARM):
             found[payload] = min(log_p, found.get(payload, 0.0))
