@@ -9,13 +9,18 @@ from provenance.watermark.errors import (
     BadPayload,
     DepthNotSupported,
     EmptyClip,
+    FlatClip,
+    InterlacedClip,
     SameFile,
+    SizeChanges,
     TooSmallToMark,
+    TransparentClip,
     UnmarkableClip,
     WatermarkError,
 )
 from provenance.watermark.mark import MarkReport, mark_file
 from provenance.watermark.segments import Segment
+from provenance.watermark.strength import Choice, choose
 from provenance.watermark.third_party import ThirdPartyMark, read_third_party
 
 __all__ = [
@@ -26,19 +31,25 @@ __all__ = [
     "AspectTooWide",
     "BadKey",
     "BadPayload",
+    "Choice",
     "DepthNotSupported",
     "Detection",
     "Detector",
     "Embedder",
     "EmptyClip",
+    "FlatClip",
+    "InterlacedClip",
     "Levels",
     "MarkReport",
     "SameFile",
     "Segment",
+    "SizeChanges",
     "ThirdPartyMark",
     "TooSmallToMark",
+    "TransparentClip",
     "UnmarkableClip",
     "WatermarkError",
+    "choose",
     "detect_file",
     "mark_file",
     "read_third_party",

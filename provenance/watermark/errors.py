@@ -5,6 +5,10 @@ WatermarkError
 │   ├── TooSmallToMark    short side under the minimum
 │   ├── AspectTooWide     longer than the keyed canvas
 │   ├── DepthNotSupported more than 8 bits a sample
+│   ├── InterlacedClip    two fields woven into each picture
+│   ├── TransparentClip   pixels through which a background is seen
+│   ├── SizeChanges       pictures of several sizes
+│   ├── FlatClip          nothing but one flat colour in every picture
 │   └── EmptyClip         no frame at all
 ├── SameFile              source and destination are one file
 ├── BadKey                not 32 bytes
@@ -34,6 +38,22 @@ class AspectTooWide(UnmarkableClip):
 
 class DepthNotSupported(UnmarkableClip):
     """The clip has more than 8 bits a sample."""
+
+
+class InterlacedClip(UnmarkableClip):
+    """The clip's pictures are two fields each, woven line by line."""
+
+
+class TransparentClip(UnmarkableClip):
+    """The clip has pixels through which a background is seen."""
+
+
+class SizeChanges(UnmarkableClip):
+    """The clip's pictures are not all of one size."""
+
+
+class FlatClip(UnmarkableClip):
+    """Every picture of the clip is one flat colour."""
 
 
 class EmptyClip(UnmarkableClip):

@@ -6,7 +6,7 @@ hard re-encode, luma by being read alone, which is what a greyscale copy leaves.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from operator import add
@@ -18,10 +18,11 @@ from provenance.watermark.evidence import cells, known_z
 from provenance.watermark.pose import IDENTITY
 from provenance.watermark.response import Reader, Response
 
-LUMA_LEVELS = (0.3, 0.35, 0.42, 0.5, 0.6)
-CHROMA_LEVELS = (0.4, 0.55, 0.75, 1.0, 1.4)
+LUMA_LEVELS = (0.3, 0.33, 0.36, 0.4, 0.45, 0.5, 0.6)
+CHROMA_LEVELS = (0.4, 0.5, 0.63, 0.8, 1.0, 1.2, 1.4)
 
 EXCERPT_S = 1.5
+EARLY_S = 10.0
 _MOST_PICTURES = 36
 _READ = 4  # every fourth picture of the excerpt is read
 
@@ -42,12 +43,22 @@ class Choice:
     luma_margin: float
     bytes_ratio: float
 
+    def scaled(self, factor: float) -> "Choice":
+        """The choice at another strength; what was measured stays what it was."""
+        return replace(self, levels=Levels(self.levels.luma * factor, self.levels.chroma * factor))
 
-def excerpt(pictures: Sequence[Planes], rate: Fraction | float) -> list[Planes]:
-    """Pictures in a row from the middle, for EXCERPT_S."""
-    count = max(1, min(_MOST_PICTURES, round(EXCERPT_S * float(rate)), len(pictures)))
-    start = (len(pictures) - count) // 2
-    return list(pictures[start : start + count])
+    def details(self) -> dict[str, float]:
+        """As the ledger records it."""
+        measured = {"margin": self.margin, "luma_margin": self.luma_margin, "bytes_ratio": self.bytes_ratio}
+        return asdict(self.levels) | {name: round(value, 3) for name, value in measured.items()}
+
+
+def excerpt_range(duration_s: float | None, rate: Fraction | float) -> range:
+    """The indices of the pictures that are tried: EXCERPT_S from the middle of the first EARLY_S."""
+    seconds = min(duration_s or 0.0, EARLY_S)
+    count = max(1, min(_MOST_PICTURES, round(min(seconds or EXCERPT_S, EXCERPT_S) * float(rate))))
+    start = max(0, round(seconds * float(rate) - count) // 2)
+    return range(start, start + count)
 
 
 def choose(pictures: Sequence[Planes], rate: Fraction | float, payload: int, key: bytes) -> Choice:
@@ -59,6 +70,9 @@ def choose(pictures: Sequence[Planes], rate: Fraction | float, payload: int, key
         luma.judge(luma_margin >= _LUMA_NEEDS)
         chroma.judge(margin >= _TOGETHER_NEEDS)
     levels = Levels(luma.level, chroma.level)
+    # Luma may have come down after chroma was judged beside it.
+    if trial.measure(levels)[0] < _TOGETHER_NEEDS and levels.chroma < CHROMA_LEVELS[-1]:
+        levels = Levels(luma.level, CHROMA_LEVELS[CHROMA_LEVELS.index(levels.chroma) + 1])
     return Choice(levels, *trial.measure(levels))
 
 
@@ -111,5 +125,6 @@ class _Trial:
         return self._known[levels]
 
     def _z(self, pictures: Sequence[Planes], *, luma_alone: bool = False) -> float:
-        whole: Response = reduce(add, (self._reader.read(planes) for planes in pictures[::_READ])).clipped()
+        read: Response = reduce(add, (self._reader.read(planes) for planes in pictures[::_READ]))
+        whole = read.clipped()
         return known_z(whole, IDENTITY, self._layout, self._payload, luma_alone=luma_alone)
