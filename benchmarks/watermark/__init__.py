@@ -1,1 +1,1 @@
-"""What does the mark survive, what does it cost, and what does it do to the picture? `python -m benchmarks.watermark`."""
+"""The attack bench of the watermark: `python -m benchmarks.watermark`."""

@@ -49,11 +49,28 @@ def arguments() -> argparse.Namespace:
     add("--limit", type=int, metavar="N", help="at most so many clips, sources in turns")
     add("--seconds", type=float, default=3.0, help="of each clip, from its start (default 3)")
     add("--attacks", metavar="A,B", help="only attacks whose name contains one of these words")
-    add("--strength", type=float, default=DEFAULT_STRENGTH, help=f"of the mark (default {DEFAULT_STRENGTH:g})")
-    add("--then-crf", type=float, metavar="CRF", help="encode once more after attacks that do not end with a codec")
-    add("--baseline", type=int, default=3, metavar="N", help="invisible-watermark on the first N clips (default 3)")
+    add(
+        "--strength", type=float, default=DEFAULT_STRENGTH, help=f"of the mark (default {DEFAULT_STRENGTH:g})"
+    )
+    add(
+        "--then-crf",
+        type=float,
+        metavar="CRF",
+        help="encode once more after attacks that do not end with a codec",
+    )
+    add(
+        "--baseline",
+        type=int,
+        default=3,
+        metavar="N",
+        help="invisible-watermark on the first N clips (default 3)",
+    )
     add("--skip", default="", metavar="X,Y", help="leave out: quality, speed, pictures")
-    add("--ffmpeg", metavar="PATH", help="an ffmpeg with libvmaf (default: that of imageio-ffmpeg, or the PATH's)")
+    add(
+        "--ffmpeg",
+        metavar="PATH",
+        help="an ffmpeg with libvmaf (default: that of imageio-ffmpeg, or the PATH's)",
+    )
     add("--jobs", type=int, default=2, help="clips at a time (default 2)")
     add("--out", type=Path, default=Path("out/watermark"), metavar="FOLDER", help="default out/watermark")
     add("--fresh", action="store_true", help="forget what an earlier run measured")
@@ -79,7 +96,8 @@ def arguments() -> argparse.Namespace:
 
 def attack_list() -> str:
     rows = [
-        [a.name, a.family, a.kind, "" if a.target is None else f"{a.target:.0%}", a.what or a.name] for a in ATTACKS
+        [a.name, a.family, a.kind, "" if a.target is None else f"{a.target:.0%}", a.what or a.name]
+        for a in ATTACKS
     ]
     return report.table(["attack", "family", "class", "target", "parameters"], rows)
 
@@ -130,11 +148,13 @@ def main() -> None:
         results.add({"speed": speed(options.strength)})
 
     records = [results.by_clip[one.name] for one in chosen]
-    found = report.summary(records, results.speed)
+    found = report.summary(records, options.attacks, results.speed)
     shown = {"settings": asdict(settings), "code": sorted(results.codes), **found, "records": records}
     (options.json or options.out / "results.json").write_text(json.dumps(shown, indent=1), encoding="utf-8")
     text = report.markdown(found, heading(options, found))
-    (options.out / "tables.md").write_text(text + "\n\n" + report.misses_table(found) + "\n", encoding="utf-8")
+    (options.out / "tables.md").write_text(
+        text + "\n\n" + report.misses_table(found) + "\n", encoding="utf-8"
+    )
     print(text)
     if "pictures" not in options.skip:
         pictures.ladder(found, options.out / "ladder.png")
@@ -145,8 +165,8 @@ def main() -> None:
 def heading(options: argparse.Namespace, found: dict[str, object]) -> str:
     then = "" if options.then_crf is None else f", every attack then encoded as x264 crf {options.then_crf:g}"
     return (
-        f"{found['clips']} clips, first {options.seconds:g} s, 64 bits, strength {options.strength:g}{then}. Exact / all;"
-        f" targets hold for a short side of {report.FULL_SIDE} px and more."
+        f"{found['clips']} clips, first {options.seconds:g} s, 64 bits, strength {options.strength:g}{then}."
+        f" Exact / all; targets hold for a short side of {report.FULL_SIDE} px and more."
     )
 
 

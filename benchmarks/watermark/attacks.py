@@ -113,7 +113,9 @@ def _codecs() -> list[Attack]:
         "VP9": "libvpx, good, cpu-used 4",
     }
     return [
-        Attack(f"{name} crf {crf:g}", "codec", kind, target, f"{how[name]}", (codec(crf, name),), encodes=True)
+        Attack(
+            f"{name} crf {crf:g}", "codec", kind, target, f"{how[name]}", (codec(crf, name),), encodes=True
+        )
         for name, crf, kind, target in asked
     ]
 
@@ -122,21 +124,35 @@ def _everyday(family: str, name: str, what: str, *steps: Step) -> Attack:
     return Attack(name, family, "everyday", EVERYDAY, what, steps)
 
 
+def _unasked(family: str, name: str, kind: Kind, what: str, *steps: Step) -> Attack:
+    """Measured, without a target."""
+    return Attack(name, family, kind, None, what, steps)
+
+
 def _geometry() -> list[Attack]:
     at = partial(_everyday, "geometry")
     scale = "area averaging down, bicubic up"
+    moved = "the corners move inwards by up to so much of a side"
     return [
         *[at(f"resize × {f:g}", scale, each(pixels.resize(f))) for f in (0.33, 0.5, 0.75, 1.5, 2)],
         at("resize × 0.5 and back", scale, each(pixels.resize_and_back(0.5))),
         at("crop 90 %", "of either side, centred", each(pixels.crop(0.9))),
         at("crop 70 %", "of either side, centred", each(pixels.crop(0.7))),
-        at("crop 70 % off centre", "of either side, 20 % across, 80 % down", each(pixels.crop(0.7, 0.2, 0.8))),
+        at(
+            "crop 70 % off centre", "of either side, 20 % across, 80 % down", each(pixels.crop(0.7, 0.2, 0.8))
+        ),
         at("crop 50 %", "of either side (25 % of the area), centred", each(pixels.crop(0.5))),
-        at("crop 50 % off centre", "of either side, 90 % across, 15 % down", each(pixels.crop(0.5, 0.9, 0.15))),
+        at(
+            "crop 50 % off centre",
+            "of either side, 90 % across, 15 % down",
+            each(pixels.crop(0.5, 0.9, 0.15)),
+        ),
         at("9:16 crop", "centred; a portrait picture to 16:9", each(pixels.crop_to_other_shape())),
         at("letterbox", "black bars, height × 4/3", each(pixels.pad(1, 4 / 3))),
         at("pillarbox", "black bars, width × 4/3", each(pixels.pad(4 / 3, 1))),
-        at("shrink 70 % and pad", "black, 20 % across, 60 % down", each(pixels.shrink_and_pad(0.7, 0.2, 0.6))),
+        at(
+            "shrink 70 % and pad", "black, 20 % across, 60 % down", each(pixels.shrink_and_pad(0.7, 0.2, 0.6))
+        ),
         at("stretch to 4:3", "width × 3/4 (16:9 shown as 4:3)", each(pixels.resize(0.75, 1))),
         at("stretch to 16:9", "width × 4/3 (4:3 shown as 16:9)", each(pixels.resize(4 / 3, 1))),
         *[
@@ -148,9 +164,9 @@ def _geometry() -> list[Attack]:
         at("quarter turn", "counter-clockwise", each(pixels.turn(1))),
         at("quarter turn back", "clockwise", each(pixels.turn(-1))),
         at("half turn", "180°", each(pixels.turn(2))),
-        Attack("perspective 2 %", "geometry", "hard", None, "corners move by up to 2 %", (each(pixels.perspective(0.02)),)),
-        Attack("perspective 5 %", "geometry", "extreme", None, "corners move by up to 5 %", (each(pixels.perspective(0.05)),)),
-    ]  # fmt: skip
+        _unasked("geometry", "perspective 2 %", "hard", moved, each(pixels.perspective(0.02))),
+        _unasked("geometry", "perspective 5 %", "extreme", moved, each(pixels.perspective(0.05))),
+    ]
 
 
 def _time() -> list[Attack]:
@@ -164,7 +180,7 @@ def _time() -> list[Attack]:
         at("first 1 s", "", excerpt(0, 1)),
         at("1 s from the middle", "", excerpt(0.5, 1)),
         at("after another clip", "as much unmarked film before it", after_another),
-        Attack("one picture", "time", "hard", None, "the middle one", (excerpt(0.5),)),
+        _unasked("time", "one picture", "hard", "the middle one", excerpt(0.5)),
     ]
 
 
@@ -181,17 +197,17 @@ def _light() -> list[Attack]:
 
 
 def _filters() -> list[Attack]:
-    at = partial(_everyday, "noise and filters")
-    hard = partial(Attack, family="noise and filters", kind="hard", target=None)
+    family = "noise and filters"
+    at = partial(_everyday, family)
     return [
         at("noise σ 5", "Gaussian, all planes", each(pixels.noise(5))),
-        hard("noise σ 15", what="Gaussian, all planes", steps=(each(pixels.noise(15)),)),
+        _unasked(family, "noise σ 15", "hard", "Gaussian, all planes", each(pixels.noise(15))),
         at("blur σ 1.5", "Gaussian, px of luma", each(pixels.blur(1.5))),
-        hard("blur σ 4", what="Gaussian, px of luma", steps=(each(pixels.blur(4)),)),
-        hard("median 5", what="5×5 luma, 3×3 chroma", steps=(each(pixels.median(5)),)),
+        _unasked(family, "blur σ 4", "hard", "Gaussian, px of luma", each(pixels.blur(4))),
+        _unasked(family, "median 5", "hard", "5×5 luma, 3×3 chroma", each(pixels.median(5))),
         at("sharpen", "unsharp mask, 100 %, σ 1.5", each(pixels.sharpen(1, 1.5))),
         at("JPEG 50", "each picture", each(pixels.jpeg(50))),
-        hard("JPEG 25", what="each picture", steps=(each(pixels.jpeg(25)),)),
+        _unasked(family, "JPEG 25", "hard", "each picture", each(pixels.jpeg(25))),
     ]
 
 

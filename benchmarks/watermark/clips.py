@@ -198,7 +198,9 @@ def moving_texture(seconds: float) -> Clip:
     return Clip("moving texture", rate, [planes_of(rgb[:, 2 * t : 2 * t + size]) for t in range(count)])
 
 
-def film(seconds: float, size: tuple[int, int] = (1280, 720), rate: Fraction = Fraction(24), seed: int = 11) -> Clip:
+def film(
+    seconds: float, size: tuple[int, int] = (1280, 720), rate: Fraction = Fraction(24), seed: int = 11
+) -> Clip:
     """Like film: a cut each second, a pan at a speed of its own in each shot, soft and sharp parts, an object that
     moves, a vignette, new grain in every picture; computed when asked for."""
     width, height = size
@@ -213,8 +215,10 @@ def film(seconds: float, size: tuple[int, int] = (1280, 720), rate: Fraction = F
             wide = width + reach
             depth = _cloud(rng, height, wide, (8, 32, 128))
             detail = _cloud(rng, height, wide, (1, 2, 4, 8)) * np.clip(0.6 + depth, 0.05, 1.2)
-            light = rng.uniform(70, 140) + rng.uniform(25, 45) * np.sign(depth - 0.4) + 14 * depth + 12 * detail
-            hues = [rng.uniform(-25, 25) + 12 * _cloud(rng, height // 2, wide // 2, (16, 64)) for _ in "uv"]
+            light = (
+                rng.uniform(70, 140) + rng.uniform(25, 45) * np.sign(depth - 0.4) + 14 * depth + 12 * detail
+            )
+            hues = [rng.uniform(-14, 14) + 6 * _cloud(rng, height // 2, wide // 2, (16, 64)) for _ in "uv"]
             colour = [cv2.resize(hue, (wide, height)) for hue in hues]
             scene = np.stack([light, *colour], axis=-1).astype(np.float32)
             shots[number] = scene, float(rng.uniform(0.2, 1)), rng.uniform(0.2, 0.8, 4).astype(np.float32)
@@ -228,9 +232,14 @@ def film(seconds: float, size: tuple[int, int] = (1280, 720), rate: Fraction = F
         light, u, v = (scene[:, left : left + width, channel] for channel in range(3))
         centre = width * (place[0] + 0.2 * progress * (place[2] - 0.5)), height * place[1]
         cover = np.clip(height * 0.14 - np.hypot(x - centre[0], y - centre[1]), 0, 1)
-        grain = np.random.default_rng([seed, number, frame]).normal(0, 2.5, (height, width)).astype(np.float32)
+        grain = (
+            np.random.default_rng([seed, number, frame]).normal(0, 2.5, (height, width)).astype(np.float32)
+        )
         luma = (light * (1 - cover) + cover * (60 + 130 * place[3])) * vignette + grain
-        chroma = [cv2.resize(128 + plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for plane in (u, v)]
+        chroma = [
+            cv2.resize(128 + plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+            for plane in (u, v)
+        ]
         y8, u8, v8 = (np.clip(plane, 16, 240).astype(np.uint8) for plane in (luma, *chroma))
         return y8, u8, v8
 

@@ -15,8 +15,8 @@ from media import MediaError, Planes
 from provenance.watermark import WatermarkError
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402: the backend comes first
-from matplotlib.axes import Axes  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 INK, FAINT, TRACK = "#1d2a33", "#7b8a94", "#eceff1"
 COLOURS = {LARGE: "#0b7a75", SMALL: "#7cc2bd", "dwtDct": "#d9a441", "dwtDctSvd": "#b5651d"}
@@ -31,17 +31,19 @@ def ladder(found: dict[str, Any], target: Path) -> None:
     lines = _lines(found["attacks"])
     middle = _middle(lines)
     halves = [half for half in (lines[:middle], lines[middle:]) if half]
-    height = 1.3 + 0.215 * max(len(half) for half in halves)
+    height = 1.1 + 0.215 * max(len(half) for half in halves)
     figure, axes = plt.subplots(1, len(halves), figsize=(7.6 * len(halves), height), squeeze=False)
     columns = columns_of(found)
     for axis, half in zip(axes[0], halves, strict=True):
         _draw_half(axis, half, columns, max(len(one) for one in halves))
-    figure.suptitle("Share of clips whose payload is read exactly", x=0.012, ha="left", color=INK, size=14, weight="bold")
-    figure.text(
-        0.012, 1 - 0.62 / height, f"{found['clips']} clips; each published as x264 crf 18, then attacked, then read"
-        f" blind. {LARGE}: short side ≥ {FULL_SIDE} px. Line: target.", color=FAINT, size=9, ha="left",
-    )  # fmt: skip
-    figure.subplots_adjust(left=0.012, right=0.99, top=1 - 1.05 / height, bottom=0.01, wspace=0.05)
+    said = (
+        f"{found['clips']} clips; each published as x264 crf 18, then attacked, then read blind."
+        f" {LARGE}: short side ≥ {FULL_SIDE} px. Line: target."
+    )
+    title = "Share of clips whose payload is read exactly"
+    figure.text(0.012, 1 - 0.32 / height, title, size=14, weight="bold", color=INK)
+    figure.text(0.012, 1 - 0.56 / height, said, size=9, color=FAINT)
+    figure.subplots_adjust(left=0.012, right=0.99, top=1 - 0.75 / height, bottom=0.01, wspace=0.05)
     figure.savefig(target, dpi=130, facecolor="white")
     plt.close(figure)
 
@@ -62,7 +64,9 @@ def _middle(lines: Sequence[dict[str, Any] | str]) -> int:
     return min(starts, key=lambda index: abs(index - len(lines) / 2), default=len(lines))
 
 
-def _draw_half(axis: Axes, lines: Sequence[dict[str, Any] | str], columns: Sequence[str], height: int) -> None:
+def _draw_half(
+    axis: Axes, lines: Sequence[dict[str, Any] | str], columns: Sequence[str], height: int
+) -> None:
     label_width = 3.4
     starts, right = {}, label_width
     for column in columns:
@@ -119,7 +123,9 @@ def differences(candidates: Sequence[Candidate], strength: float, target: Path, 
             continue
         index = len(clip.pictures) // 2
         source, with_mark = clip.pictures[index], marked.pictures[index]
-        shown.append((candidate.name, rgb_of(source), rgb_of(with_mark), rgb_of(_amplified(source, with_mark))))
+        shown.append(
+            (candidate.name, rgb_of(source), rgb_of(with_mark), rgb_of(_amplified(source, with_mark)))
+        )
     if not shown:
         return
     height = sum(4.6 * one[1].shape[0] / one[1].shape[1] for one in shown) + 0.35 * len(shown)
@@ -128,7 +134,9 @@ def differences(candidates: Sequence[Candidate], strength: float, target: Path, 
         len(shown), 3, figsize=(13.8, height), squeeze=False, gridspec_kw={"height_ratios": ratios}
     )
     for row, (name, *pictures) in zip(axes, shown, strict=True):
-        for axis, picture, title in zip(row, pictures, (name, "marked", f"difference × {AMPLIFIED}"), strict=True):
+        for axis, picture, title in zip(
+            row, pictures, (name, "marked", f"difference × {AMPLIFIED}"), strict=True
+        ):
             axis.imshow(picture, interpolation="none" if picture.shape[1] < 600 else "antialiased")
             axis.set_title(title, size=9, color=INK, loc="left", pad=3)
             axis.axis("off")

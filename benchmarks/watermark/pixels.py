@@ -74,7 +74,11 @@ def crop(share: float, across: float = 0.5, down: float = 0.5) -> Change:
         rows, columns = picture[0].shape
         width, height = _even(columns * share), _even(rows * share)
         return _cut(
-            picture, int((columns - width) * across) // 2 * 2, int((rows - height) * down) // 2 * 2, width, height
+            picture,
+            int((columns - width) * across) // 2 * 2,
+            int((rows - height) * down) // 2 * 2,
+            width,
+            height,
         )
 
     return changed
@@ -128,7 +132,9 @@ def shrink_and_pad(share: float, across: float, down: float) -> Change:
 def _warp(picture: Planes, matrices: tuple[np.ndarray, np.ndarray]) -> Planes:
     """Bilinear; what comes from outside is black. matrices: for luma and for chroma, 3x3, from old to new."""
     y, u, v = (
-        cv2.warpPerspective(plane, matrices[part > 0], plane.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=(level,))
+        cv2.warpPerspective(
+            plane, matrices[part > 0], plane.shape[::-1], flags=cv2.INTER_LINEAR, borderValue=(level,)
+        )
         for part, (plane, level) in enumerate(zip(picture, BLACK, strict=True))
     )
     return y, u, v  # type: ignore[return-value]
@@ -147,7 +153,9 @@ def rotate(degrees: float) -> Change:
 
 def perspective(share: float) -> Change:
     """The four corners move inwards by `share` of either side times (1, .3), (.6, 1), (0, .4), (.8, 0)."""
-    moves = np.array([(1, 0.3), (-0.6, 1), (0, -0.4), (0.8, 0)]) * share  # clockwise from the top left, then bottom
+    moves = (
+        np.array([(1, 0.3), (-0.6, 1), (0, -0.4), (0.8, 0)]) * share
+    )  # clockwise from the top left, then bottom
 
     def seen(plane: Plane) -> np.ndarray:
         height, width = plane.shape
@@ -249,7 +257,8 @@ def noise(sigma: float) -> Change:
 def blur(sigma: float) -> Change:
     def changed(picture: Planes, _index: int) -> Planes:
         y, u, v = (
-            cv2.GaussianBlur(plane, (0, 0), sigma / part) for plane, part in zip(picture, (1, 2, 2), strict=True)
+            cv2.GaussianBlur(plane, (0, 0), sigma / part)
+            for plane, part in zip(picture, (1, 2, 2), strict=True)
         )
         return y, u, v  # type: ignore[return-value]
 
@@ -312,7 +321,15 @@ def caption(share: float) -> Change:
         y[top:], u[top // 2 :], v[top // 2 :] = BLACK
         scale = height * share / 60
         where = int(width * 0.06), int(height * (1 - share * 0.35))
-        cv2.putText(y, "seen today in the harbour", where, cv2.FONT_HERSHEY_SIMPLEX, scale, 235, max(1, int(2 * scale)))
+        cv2.putText(
+            y,
+            "seen today in the harbour",
+            where,
+            cv2.FONT_HERSHEY_SIMPLEX,
+            scale,
+            235,
+            max(1, int(2 * scale)),
+        )
         return y, u, v
 
     return changed

@@ -27,7 +27,7 @@ Measures = dict[str, float]
 _EACH = 3  # SSIM looks at every third picture, CIEDE2000 at every sixth
 _GRID = 4  # px between the points at which colour is compared
 
-# name: (where, direction of a worse value, gate)
+# Gates of the mark, before encoding and after crf 23.
 GATES: dict[str, tuple[str, float]] = {
     "PSNR-Y": ("at least", 48.0),
     "SSIM-Y": ("at least", 0.995),
@@ -52,7 +52,9 @@ def measured(source: Clip, marked: Clip, ffmpeg: str | None) -> Measures:
     values = dict(before)
     for name in before:
         loss = without[name] - with_mark[name] if name in LOW_IS_WORSE else with_mark[name] - without[name]
-        values[f"{name} loss after crf {CRF}" if name in LOW_IS_WORSE else f"{name} more after crf {CRF}"] = loss
+        values[f"{name} loss after crf {CRF}" if name in LOW_IS_WORSE else f"{name} more after crf {CRF}"] = (
+            loss
+        )
     values["bitrate"] = marked_file.stream_bytes / plain_file.stream_bytes
     if ffmpeg is not None:
         with vmaf_reference(source) as reference:
@@ -102,6 +104,10 @@ def flicker(pairs: list[tuple[Planes, Planes]]) -> float:
 
 # ---------------------------------------------------------------- colour
 
+_TO_XYZ = np.array(  # linear sRGB, IEC 61966-2-1
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+
 
 def lab(picture: Planes) -> Floats:
     """CIE L*a*b* (D65) at every fourth pixel, float64[n, 3]; BT.601 limited range, sRGB transfer.
@@ -111,10 +117,11 @@ def lab(picture: Planes) -> Floats:
     points = (picture[0][::_GRID, ::_GRID], *(plane[:: _GRID // 2, :: _GRID // 2] for plane in picture[1:]))
     luma, u, v = (plane.astype(np.float64).ravel() for plane in points)
     luma, u, v = (luma - 16) / 219, (u - 128) / 224, (v - 128) / 224
-    rgb = np.stack([luma + 1.402 * v, luma - 0.344136 * u - 0.714136 * v, luma + 1.772 * u], axis=-1).clip(0, 1)
+    rgb = np.stack([luma + 1.402 * v, luma - 0.344136 * u - 0.714136 * v, luma + 1.772 * u], axis=-1).clip(
+        0, 1
+    )
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    to_xyz = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])  # fmt: skip
-    xyz = linear @ (to_xyz / to_xyz.sum(axis=1, keepdims=True)).T
+    xyz = linear @ (_TO_XYZ / _TO_XYZ.sum(axis=1, keepdims=True)).T
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=-1)
 
@@ -164,7 +171,9 @@ def find_ffmpeg(wanted: str | None) -> str | None:
     if wanted is None:
         return None
     try:
-        said = subprocess.run([wanted, "-hide_banner", "-filters"], capture_output=True, text=True, check=False)
+        said = subprocess.run(
+            [wanted, "-hide_banner", "-filters"], capture_output=True, text=True, check=False
+        )
     except OSError:
         return None
     return wanted if " libvmaf " in said.stdout else None

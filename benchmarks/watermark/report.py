@@ -21,11 +21,16 @@ COLUMNS: dict[str, tuple[str, Callable[[int], bool]]] = {
 _WORDS = {True: "yes", False: "**no**", None: ""}
 
 
-def summary(records: Sequence[Record], speed: dict[str, dict[str, float]] | None) -> dict[str, Any]:
-    """Everything that the tables and the ladder show."""
-    taken = [record for record in records if not record.get("refused")]
-    tested = [a for a in ATTACKS if any(a.name in record["outcomes"] for record in taken)]
-    rows = [_attack_row(attack, taken) for attack in tested]
+def summary(
+    records: Sequence[Record], attacks: Sequence[str], speed: dict[str, dict[str, float]] | None
+) -> dict[str, Any]:
+    """Everything that the tables and the ladder show of these attacks."""
+    taken = [
+        {**record, "outcomes": {name: found for name, found in record["outcomes"].items() if name in attacks}}
+        for record in records
+        if not record.get("refused")
+    ]
+    rows = [_attack_row(attack, taken) for attack in ATTACKS if attack.name in attacks]
     return {
         "clips": len(taken),
         "refused": {record["clip"]: record["refused"] for record in records if record.get("refused")},
@@ -214,7 +219,11 @@ def _quality_table(found: dict[str, Any]) -> str:
     columns = [column for column in COLUMNS if any(column in row["values"] for row in found["quality"])]
     rows = []
     for row in found["quality"]:
-        gate = "" if row["gate"] is None else f"{'≥' if row['gate'][0] == 'at least' else '≤'} {row['gate'][1]:g}"
+        gate = (
+            ""
+            if row["gate"] is None
+            else f"{'≥' if row['gate'][0] == 'at least' else '≤'} {row['gate'][1]:g}"
+        )
         cells = []
         for column in columns:
             spread = row["values"].get(column)
@@ -238,7 +247,14 @@ def _speed_table(speed: dict[str, dict[str, float]]) -> str:
 
 def misses_table(found: dict[str, Any]) -> str:
     rows = [
-        [m["attack"], m["class"], m["clip"], m["size"], m["error"] or m["state"].replace("_", " "), _p(m["p_value"])]
+        [
+            m["attack"],
+            m["class"],
+            m["clip"],
+            m["size"],
+            m["error"] or m["state"].replace("_", " "),
+            _p(m["p_value"]),
+        ]
         for m in found["misses"]
     ]
     return table(["not read exactly", "class", "clip", "size", "state", "p-value"], rows)

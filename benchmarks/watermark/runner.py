@@ -19,7 +19,15 @@ from benchmarks.watermark import quality
 from benchmarks.watermark.attacks import BY_NAME, Attack
 from benchmarks.watermark.clips import Candidate, Clip
 from benchmarks.watermark.codecs import recoded
-from benchmarks.watermark.methods import BASELINES, Clipproof, InvisibleWatermark, Method, Outcome, detected, secrets_of
+from benchmarks.watermark.methods import (
+    BASELINES,
+    Clipproof,
+    InvisibleWatermark,
+    Method,
+    Outcome,
+    detected,
+    secrets_of,
+)
 from media import MediaError
 from provenance.watermark import WatermarkError
 
@@ -35,7 +43,9 @@ class Settings:
 
     strength: float
     seconds: float
-    then_crf: float | None = None  # every attack that does not end with a codec is followed by x264 of this crf
+    then_crf: float | None = (
+        None  # every attack that does not end with a codec is followed by x264 of this crf
+    )
 
 
 @dataclass(frozen=True)
@@ -136,11 +146,11 @@ class Results:
         self.by_clip: dict[str, Record] = {}
         self.speed: dict[str, dict[str, float]] | None = None
         self.codes: set[str] = set()
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            try:
-                record = json.loads(line)
-            except ValueError:  # the line that a killed run was writing
-                continue
+        written = path.read_text(encoding="utf-8") if path.exists() else ""
+        whole, _, cut_short = written.rpartition("\n")
+        if cut_short:  # the line that a killed run was writing
+            path.write_text(whole + "\n", encoding="utf-8")
+        for record in map(json.loads, whole.splitlines()):
             if record.pop("settings") == self._settings:
                 self._take(record)
 

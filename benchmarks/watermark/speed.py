@@ -9,7 +9,15 @@ import cv2
 
 from benchmarks.watermark.clips import Clip, film
 from benchmarks.watermark.codecs import recoded
-from benchmarks.watermark.methods import BASELINES, PAYLOAD_BITS, Clipproof, bgr_of, detected, package_class, secrets_of
+from benchmarks.watermark.methods import (
+    BASELINES,
+    PAYLOAD_BITS,
+    Clipproof,
+    bgr_of,
+    detected,
+    package_class,
+    secrets_of,
+)
 from provenance.watermark import Embedder
 
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
@@ -49,7 +57,9 @@ def _at(size: tuple[int, int], strength: float) -> dict[str, float]:
     embed, detect, search = TARGETS
     values = {embed: 1000 * cpu_s(lambda: _embed(source, key, payload, strength), 3) / len(source.pictures)}
     published = recoded(method.mark(source), 18)
-    values[detect] = 1000 * median(detected(published, [key])[1] for _ in range(_REPEATS)) / len(source.pictures)
+    values[detect] = (
+        1000 * median(detected(published, [key])[1] for _ in range(_REPEATS)) / len(source.pictures)
+    )
     values[search] = median(detected(source, [key])[1] for _ in range(3))
     pictures = [bgr_of(picture) for picture in source.pictures[:2]]
     for name in BASELINES:
