@@ -123,7 +123,12 @@ def main() -> None:
     if ffmpeg is None and "quality" not in options.skip:
         print("no ffmpeg with libvmaf: VMAF is left out (pip install imageio-ffmpeg)", file=sys.stderr)
 
-    settings = runner.Settings(options.strength, options.seconds, options.then_crf)
+    settings = runner.Settings(
+        options.strength,
+        options.seconds,
+        options.then_crf,
+        str(options.clips.resolve()) if options.clips else None,
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     store = options.out / "results.jsonl"
     if options.fresh:
@@ -149,7 +154,8 @@ def main() -> None:
 
     records = [results.by_clip[one.name] for one in chosen]
     found = report.summary(records, options.attacks, results.speed)
-    shown = {"settings": asdict(settings), "code": sorted(results.codes), **found, "records": records}
+    said = {name: value for name, value in asdict(settings).items() if name != "folder"}
+    shown = {"settings": said, "code": sorted(results.codes), **found, "records": records}
     (options.json or options.out / "results.json").write_text(json.dumps(shown, indent=1), encoding="utf-8")
     text = report.markdown(found, heading(options, found))
     (options.out / "tables.md").write_text(

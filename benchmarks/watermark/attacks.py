@@ -8,7 +8,7 @@ from typing import Literal
 
 from benchmarks.watermark import pixels
 from benchmarks.watermark.clips import Change, Clip, film
-from benchmarks.watermark.codecs import recoded
+from benchmarks.watermark.encoders import recoded
 
 Kind = Literal["everyday", "hard", "extreme"]
 Step = Callable[[Clip], Clip]

@@ -38,7 +38,8 @@ class Outcome:
 
 
 class Method(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def mark(self, clip: Clip) -> Clip:
         """The marked pictures, before any codec."""

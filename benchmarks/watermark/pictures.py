@@ -112,7 +112,7 @@ def _draw_lane(
 def differences(candidates: Sequence[Candidate], strength: float, target: Path, count: int = 4) -> None:
     """Source, marked, and their difference times twenty about grey, of a picture of the first few clips that carry a
     mark."""
-    shown = []
+    shown: list[tuple[str, NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]] = []
     for candidate in candidates:
         if len(shown) == count:
             break
@@ -149,7 +149,8 @@ def _amplified(source: Planes, marked: Planes) -> Planes:
     """Signed, about grey, luma and chroma."""
 
     def amplified(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return np.clip(128 + AMPLIFIED * (b.astype(np.int16) - a), 0, 255).astype(np.uint8)
+        signed = 128 + AMPLIFIED * (b.astype(np.int16) - a)
+        return np.asarray(np.clip(signed, 0, 255), dtype=np.uint8)
 
     y, u, v = (amplified(a, b) for a, b in zip(source, marked, strict=True))
     return y, u, v

@@ -42,7 +42,7 @@ def fit(picture: Planes, width: int, height: int) -> Planes:
         cv2.resize(plane, (width // part, height // part), interpolation=how)
         for plane, part in zip(picture, (1, 2, 2), strict=True)
     )
-    return y, u, v  # type: ignore[return-value]
+    return y, u, v
 
 
 def resize(across: float, down: float | None = None) -> Change:
@@ -137,7 +137,7 @@ def _warp(picture: Planes, matrices: tuple[np.ndarray, np.ndarray]) -> Planes:
         )
         for part, (plane, level) in enumerate(zip(picture, BLACK, strict=True))
     )
-    return y, u, v  # type: ignore[return-value]
+    return y, u, v
 
 
 def rotate(degrees: float) -> Change:
@@ -153,16 +153,15 @@ def rotate(degrees: float) -> Change:
 
 def perspective(share: float) -> Change:
     """The four corners move inwards by `share` of either side times (1, .3), (.6, 1), (0, .4), (.8, 0)."""
-    moves = (
-        np.array([(1, 0.3), (-0.6, 1), (0, -0.4), (0.8, 0)]) * share
-    )  # clockwise from the top left, then bottom
+    # From the top left, clockwise.
+    moves = np.array([(1, 0.3), (-0.6, 1), (0, -0.4), (0.8, 0)]) * share
 
     def seen(plane: Plane) -> np.ndarray:
         height, width = plane.shape
         corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], dtype=np.float64)
         sides = np.array([width, height])
         old, new = (corners * sides - 0.5, (corners + moves) * sides - 0.5)
-        return cv2.getPerspectiveTransform(old.astype(np.float32), new.astype(np.float32))
+        return np.asarray(cv2.getPerspectiveTransform(old.astype(np.float32), new.astype(np.float32)))
 
     return lambda picture, _index: _warp(picture, (seen(picture[0]), seen(picture[1])))
 
@@ -184,16 +183,17 @@ def turn(quarters: int) -> Change:
 
 
 def _table(change: Callable[[np.ndarray], np.ndarray]) -> Plane:
-    return np.clip(np.rint(change(np.arange(256, dtype=np.float64))), 0, 255).astype(np.uint8)
+    levels: Plane = np.clip(np.rint(change(np.arange(256, dtype=np.float64))), 0, 255).astype(np.uint8)
+    return levels
 
 
 def _levels(luma: Plane | None, chroma: Plane | None) -> Change:
     def changed(picture: Planes, _index: int) -> Planes:
         y, u, v = picture
         if luma is not None:
-            y = cv2.LUT(y, luma)  # type: ignore[assignment]
+            y = cv2.LUT(y, luma)
         if chroma is not None:
-            u, v = cv2.LUT(u, chroma), cv2.LUT(v, chroma)  # type: ignore[assignment]
+            u, v = cv2.LUT(u, chroma), cv2.LUT(v, chroma)
         return y, u, v
 
     return changed
@@ -246,7 +246,7 @@ def noise(sigma: float) -> Change:
     def changed(picture: Planes, index: int) -> Planes:
         cv2.setRNGSeed(index + 1)
         y, u, v = (
-            cv2.add(plane, cv2.randn(np.empty(plane.shape, np.int16), 0, sigma), dtype=cv2.CV_8U)  # type: ignore[call-overload]
+            cv2.add(plane, cv2.randn(np.empty(plane.shape, np.int16), 0, sigma), dtype=cv2.CV_8U)
             for plane in picture
         )
         return y, u, v
@@ -260,7 +260,7 @@ def blur(sigma: float) -> Change:
             cv2.GaussianBlur(plane, (0, 0), sigma / part)
             for plane, part in zip(picture, (1, 2, 2), strict=True)
         )
-        return y, u, v  # type: ignore[return-value]
+        return y, u, v
 
     return changed
 
@@ -268,7 +268,7 @@ def blur(sigma: float) -> Change:
 def median(size: int) -> Change:
     def changed(picture: Planes, _index: int) -> Planes:
         y, u, v = picture
-        return cv2.medianBlur(y, size), cv2.medianBlur(u, 3), cv2.medianBlur(v, 3)  # type: ignore[return-value]
+        return cv2.medianBlur(y, size), cv2.medianBlur(u, 3), cv2.medianBlur(v, 3)
 
     return changed
 
@@ -278,7 +278,7 @@ def sharpen(amount: float, sigma: float) -> Change:
 
     def changed(picture: Planes, _index: int) -> Planes:
         y, u, v = picture
-        return cv2.addWeighted(y, 1 + amount, cv2.GaussianBlur(y, (0, 0), sigma), -amount, 0), u, v  # type: ignore[return-value]
+        return cv2.addWeighted(y, 1 + amount, cv2.GaussianBlur(y, (0, 0), sigma), -amount, 0), u, v
 
     return changed
 
@@ -286,8 +286,8 @@ def sharpen(amount: float, sigma: float) -> Change:
 def jpeg(quality: int) -> Change:
     def changed(picture: Planes, _index: int) -> Planes:
         _, file = cv2.imencode(".jpg", rgb_of(picture)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        bgr = cv2.imdecode(file, cv2.IMREAD_COLOR)
-        return planes_of(np.asarray(bgr[..., ::-1], dtype=np.uint8))
+        bgr = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), dtype=np.uint8)
+        return planes_of(bgr[..., ::-1])
 
     return changed
 

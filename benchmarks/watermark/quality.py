@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.watermark.clips import Clip
-from benchmarks.watermark.codecs import encoded
+from benchmarks.watermark.encoders import encoded
 from media import Planes
 from media.planes import Plane
 
@@ -153,7 +153,8 @@ def ciede2000(one: Floats, other: Floats) -> Floats:
     rotation = -2 * np.sqrt(chroma**7 / (chroma**7 + 25.0**7))
     rotation *= np.sin(np.radians(60 * np.exp(-(((hue - 275) / 25) ** 2))))
     dl, dc, dh = (l2 - l1) / s_l, (c2 - c1) / s_c, d_hue / s_h
-    return np.sqrt(np.maximum(0, dl**2 + dc**2 + dh**2 + rotation * dc * dh))
+    squared: Floats = np.maximum(0, dl**2 + dc**2 + dh**2 + rotation * dc * dh)
+    return np.asarray(np.sqrt(squared))
 
 
 # ---------------------------------------------------------------- VMAF

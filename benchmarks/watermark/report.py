@@ -211,7 +211,7 @@ def _certainty(found: dict[str, Any]) -> str:
             f"{name.capitalize()}: {seen['found']} found in {seen['searches']} searches"
             f" (least p-value {seen['least_p_value']:.2g})."
         )
-    lines += [f"Not marked: {clip}: {reason}." for clip, reason in found["refused"].items()]
+    lines += [f"Refused: {clip}: {reason}." for clip, reason in found["refused"].items()]
     return "\n".join(f"- {line}" for line in lines)
 
 

@@ -18,7 +18,7 @@ import provenance.watermark
 from benchmarks.watermark import quality
 from benchmarks.watermark.attacks import BY_NAME, Attack
 from benchmarks.watermark.clips import Candidate, Clip
-from benchmarks.watermark.codecs import recoded
+from benchmarks.watermark.encoders import recoded
 from benchmarks.watermark.methods import (
     BASELINES,
     Clipproof,
@@ -43,9 +43,8 @@ class Settings:
 
     strength: float
     seconds: float
-    then_crf: float | None = (
-        None  # every attack that does not end with a codec is followed by x264 of this crf
-    )
+    then_crf: float | None = None  # of one more encode, after every attack that does not end with a codec
+    folder: str | None = None  # of the clips: two folders may use one name
 
 
 @dataclass(frozen=True)
