@@ -14,6 +14,8 @@ from media.planes import plane_array
 
 os.environ.setdefault("SVT_LOG", "1")  # errors alone: it prints its build on every start
 
+PUBLISHED_CRF = 18
+
 # One thread each: clips run side by side, and the result does not depend on the number of cores.
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "H.264": ("libx264", {"preset": "medium"}),
@@ -52,6 +54,11 @@ def encoded(clip: Clip, crf: float, codec: str = "H.264") -> Encoded:
                 size += packet.size
                 output.mux(packet)
     return Encoded(clip, buffer.getvalue(), size)
+
+
+def as_published(clip: Clip) -> Clip:
+    """What comes out of the file that Clipproof writes."""
+    return recoded(clip, PUBLISHED_CRF)
 
 
 def recoded(clip: Clip, crf: float, codec: str = "H.264") -> Clip:

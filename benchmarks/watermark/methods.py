@@ -37,12 +37,20 @@ class Outcome:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Marked:
+    """strength: that was taken for this clip; None where a method has no choice."""
+
+    clip: Clip
+    strength: float | None = None
+
+
 class Method(Protocol):
     @property
     def name(self) -> str: ...
 
-    def mark(self, clip: Clip) -> Clip:
-        """The marked pictures, before any codec."""
+    def mark(self, clip: Clip) -> Marked:
+        """The marked pictures, before any codec. Raises WatermarkError."""
 
     def read(self, clip: Clip) -> Outcome:
         """What is read blind."""
@@ -64,10 +72,10 @@ class Clipproof:
     strength: float
     name: str = "clipproof"
 
-    def mark(self, clip: Clip) -> Clip:
+    def mark(self, clip: Clip) -> Marked:
         embedder = Embedder(*clip.size, self.payload, self.key, strength=self.strength)
         made = [embedder.embed(planes, index / clip.rate) for index, planes in enumerate(clip.pictures)]
-        return Clip(clip.name, clip.rate, made)
+        return Marked(Clip(clip.name, clip.rate, made), self.strength)
 
     def read(self, clip: Clip) -> Outcome:
         found, seconds = detected(clip, [self.key])
@@ -116,9 +124,10 @@ class InvisibleWatermark:
     def bits(self) -> NDArray[np.int64]:
         return np.array([self.payload >> index & 1 for index in range(PAYLOAD_BITS)])
 
-    def mark(self, clip: Clip) -> Clip:
+    def mark(self, clip: Clip) -> Marked:
         embed = package_class(self.name)(self.bits.tolist(), PAYLOAD_BITS).encode
-        return Clip(clip.name, clip.rate, [planes_of(embed(bgr_of(p))[..., ::-1]) for p in clip.pictures])
+        made = [planes_of(embed(bgr_of(picture))[..., ::-1]) for picture in clip.pictures]
+        return Marked(Clip(clip.name, clip.rate, made))
 
     def read(self, clip: Clip) -> Outcome:
         decode = package_class(self.name)([], PAYLOAD_BITS).decode

@@ -118,7 +118,7 @@ def differences(candidates: Sequence[Candidate], strength: float, target: Path, 
             break
         try:
             clip = candidate.load(0.5)
-            marked = method_of(OWN, candidate.name, strength).mark(clip)
+            marked = method_of(OWN, candidate.name, strength).mark(clip).clip
         except (MediaError, ValueError, WatermarkError):
             continue
         index = len(clip.pictures) // 2

@@ -36,6 +36,7 @@ def summary(
         "refused": {record["clip"]: record["refused"] for record in records if record.get("refused")},
         "attacks": rows,
         "classes": [_class_row(kind, rows) for kind in ("everyday", "hard", "extreme")],
+        "strength": _of_all([r["strength"] for r in taken if "strength" in r]),
         "quality": _quality(taken),
         "speed": speed,
         "controls": _controls(taken),
@@ -43,6 +44,12 @@ def summary(
         "errors": sum(found["state"] == "error" for *_, found in _own(taken)),
         "misses": _misses(taken),
     }
+
+
+def _of_all(strengths: Sequence[float]) -> dict[str, float] | None:
+    if not strengths:
+        return None
+    return {"least": min(strengths), "median": float(np.median(strengths)), "most": max(strengths)}
 
 
 def _own(records: Iterable[Record]) -> Iterable[tuple[Record, str, dict[str, Any]]]:
@@ -206,6 +213,10 @@ def _classes_table(found: dict[str, Any]) -> str:
 
 def _certainty(found: dict[str, Any]) -> str:
     lines = [f"Wrong payloads: {found['wrong_payloads']}. Failures of the reader: {found['errors']}."]
+    if found["strength"]:
+        lines.append(
+            "Strength of the mark: {least:g} to {most:g}, median {median:g}.".format(**found["strength"])
+        )
     for name, seen in found["controls"].items():
         lines.append(
             f"{name.capitalize()}: {seen['found']} found in {seen['searches']} searches"

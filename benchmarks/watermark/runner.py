@@ -18,7 +18,7 @@ import provenance.watermark
 from benchmarks.watermark import quality
 from benchmarks.watermark.attacks import BY_NAME, Attack
 from benchmarks.watermark.clips import Candidate, Clip
-from benchmarks.watermark.encoders import recoded
+from benchmarks.watermark.encoders import as_published, recoded
 from benchmarks.watermark.methods import (
     BASELINES,
     Clipproof,
@@ -33,7 +33,6 @@ from provenance.watermark import WatermarkError
 
 Record = dict[str, Any]
 
-PUBLISHED_CRF = 18
 OWN = "clipproof"
 
 
@@ -100,8 +99,10 @@ def measure(task: Task) -> Record:
         except WatermarkError as error:
             return record | {"refused": str(error)}
         if name in task.quality:
-            record["quality"][name] = quality.measured(clip, marked, task.ffmpeg)
-        published = recoded(marked, PUBLISHED_CRF)
+            record["quality"][name] = quality.measured(clip, marked.clip, task.ffmpeg)
+        if marked.strength is not None:
+            record["strength"] = marked.strength
+        published = as_published(marked.clip)
         del marked
         for attack_name in task.attacks.get(name, []):
             found = outcome(method, BY_NAME[attack_name], published, settings.then_crf)
@@ -126,7 +127,7 @@ def controls(clip: Clip, published: Clip) -> dict[str, Any]:
     """What must not be found: a mark in the unmarked clip, and the mark of another key."""
     own_key, _ = secrets_of(clip.name)
     other_key, _ = secrets_of(f"not {clip.name}")
-    unmarked = recoded(clip, PUBLISHED_CRF)
+    unmarked = as_published(clip)
     found = {}
     for name, searched, key in (("not marked", unmarked, own_key), ("another key", published, other_key)):
         detection, seconds = detected(searched, [key])

@@ -9,7 +9,7 @@ from statistics import median
 import cv2
 
 from benchmarks.watermark.clips import Clip, film
-from benchmarks.watermark.encoders import recoded
+from benchmarks.watermark.encoders import as_published
 from benchmarks.watermark.methods import (
     BASELINES,
     PAYLOAD_BITS,
@@ -57,7 +57,7 @@ def _at(size: tuple[int, int], strength: float) -> dict[str, float]:
     method = Clipproof(key, payload, strength)
     embed, detect, search = TARGETS
     values = {embed: 1000 * cpu_s(lambda: _embed(source, key, payload, strength), 3) / len(source.pictures)}
-    published = recoded(method.mark(source), 18)
+    published = as_published(method.mark(source).clip)
     values[detect] = (
         1000 * median(detected(published, [key])[1] for _ in range(_REPEATS)) / len(source.pictures)
     )
