@@ -24,6 +24,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before NumPy: CPU ti
 import argparse  # noqa: E402
 import json  # noqa: E402
 import sys  # noqa: E402
+from concurrent.futures.process import BrokenProcessPool  # noqa: E402
 from dataclasses import asdict  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -147,7 +148,12 @@ def main() -> None:
         )
         for index, candidate in enumerate(chosen)
     ]
-    runner.run(tasks, results, options.jobs)
+    try:
+        runner.run(tasks, results, options.jobs)
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")
+    except BrokenProcessPool:
+        sys.exit("a worker was killed, perhaps for its memory; the same command goes on, --jobs 1 needs less")
     if "speed" not in options.skip and results.speed is None:
         print("speed …", file=sys.stderr)
         results.add({"speed": speed(options.strength)})

@@ -7,8 +7,9 @@ from functools import partial, reduce
 from typing import Literal
 
 from benchmarks.watermark import pixels
-from benchmarks.watermark.clips import Change, Clip, film
+from benchmarks.watermark.clips import Change, Clip, Computed, film
 from benchmarks.watermark.encoders import recoded
+from media import Planes
 
 Kind = Literal["everyday", "hard", "extreme"]
 Step = Callable[[Clip], Clip]
@@ -73,8 +74,12 @@ def backwards(clip: Clip) -> Clip:
 
 
 def after_another(clip: Clip) -> Clip:
-    other = film(clip.seconds, clip.size, clip.rate, seed=23)
-    return Clip(clip.name, clip.rate, [*other.pictures[: len(clip.pictures)], *clip.pictures])
+    count, other = len(clip.pictures), film(clip.seconds, clip.size, clip.rate, seed=23)
+
+    def at(index: int) -> Planes:
+        return other.pictures[index] if index < count else clip.pictures[index - count]
+
+    return Clip(clip.name, clip.rate, Computed(2 * count, at))
 
 
 def with_inset(share: float) -> Step:

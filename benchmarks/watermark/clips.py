@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import overload
@@ -41,7 +42,8 @@ class Clip:
         return float(len(self.pictures) / self.rate)
 
     def each(self, change: Change) -> "Clip":
-        return Clip(self.name, self.rate, _Changed(self.pictures, change))
+        old = self.pictures
+        return Clip(self.name, self.rate, Computed(len(old), lambda index: change(old[index], index)))
 
     def picked(self, indices: Sequence[int], rate: Fraction | None = None) -> "Clip":
         return Clip(self.name, rate or self.rate, [self.pictures[index] for index in indices])
@@ -51,21 +53,22 @@ class Clip:
         return Clip(self.name, self.rate, list(self.pictures))
 
 
-class _Changed(Sequence[Planes]):
-    def __init__(self, pictures: Sequence[Planes], change: Change) -> None:
-        self._pictures, self._change = pictures, change
+class Computed(Sequence[Planes]):
+    """Pictures that are made each time they are asked for."""
+
+    def __init__(self, count: int, at: Callable[[int], Planes]) -> None:
+        self._count, self._at = count, at
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return self._count
 
     @overload
     def __getitem__(self, index: int) -> Planes: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Planes]: ...
     def __getitem__(self, index: int | slice) -> Planes | Sequence[Planes]:
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        return self._change(self._pictures[index], index)
+        indices = range(self._count)[index]
+        return self._at(indices) if isinstance(indices, int) else [self._at(one) for one in indices]
 
 
 @dataclass(frozen=True)
@@ -201,49 +204,41 @@ def moving_texture(seconds: float) -> Clip:
 def film(
     seconds: float, size: tuple[int, int] = (1280, 720), rate: Fraction = Fraction(24), seed: int = 11
 ) -> Clip:
-    """Like film: a cut each second, a pan at a speed of its own in each shot, soft and sharp parts, an object that
-    moves, a vignette, new grain in every picture; computed when asked for."""
+    """Like film: a cut each second, a pan at a speed of its own in each shot, soft and sharp parts, a disc that
+    crosses, a vignette, new grain in every picture; computed when asked for.
+    """
     width, height = size
     count, shot_length, reach = max(1, round(seconds * rate)), max(1, round(rate)), width // 4
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    vignette = 1 - 0.45 * ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2)
-    shots: dict[int, tuple[NDArray[np.float32], float, Floats]] = {}
+    y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j].astype(np.float32)
+    vignette = 1 - 0.45 * (x * x + y * y)
 
-    def shot(number: int) -> tuple[NDArray[np.float32], float, Floats]:
-        if number not in shots:
-            rng = np.random.default_rng([seed, number])
-            wide = width + reach
-            depth = _cloud(rng, height, wide, (8, 32, 128))
-            detail = _cloud(rng, height, wide, (1, 2, 4, 8)) * np.clip(0.6 + depth, 0.05, 1.2)
-            light = (
-                rng.uniform(70, 140) + rng.uniform(25, 45) * np.sign(depth - 0.4) + 14 * depth + 12 * detail
-            )
-            hues = [rng.uniform(-14, 14) + 6 * _cloud(rng, height // 2, wide // 2, (16, 64)) for _ in "uv"]
-            colour = [cv2.resize(hue, (wide, height)) for hue in hues]
-            scene = np.stack([light, *colour], axis=-1).astype(np.float32)
-            shots[number] = scene, float(rng.uniform(0.2, 1)), rng.uniform(0.2, 0.8, 4).astype(np.float32)
-        return shots[number]
+    @cache
+    def shot(number: int) -> tuple[Planes, NDArray[np.float64]]:
+        """Its scenery, wider than the picture by its reach, and five numbers of its own in 0..1."""
+        rng = np.random.default_rng([seed, number])
+        wide = width + reach
+        depth = _cloud(rng, height, wide, (8, 32, 128))
+        detail = _cloud(rng, height, wide, (1, 2, 4, 8)) * np.clip(0.6 + depth, 0.05, 1.2)
+        light = rng.uniform(70, 140) + rng.uniform(25, 45) * np.sign(depth - 0.4) + 14 * depth + 12 * detail
+        hues = [rng.uniform(114, 142) + 6 * _cloud(rng, height // 2, wide // 2, (16, 64)) for _ in "uv"]
+        luma, u, v = (np.clip(plane, 16, 240).astype(np.uint8) for plane in (light, *hues))
+        return (luma, u, v), rng.uniform(size=5)
 
     def at(index: int) -> Planes:
         number, frame = divmod(index, shot_length)
-        scene, pace, place = shot(number)
+        (light, u, v), (pace, across, down, drift, tone) = shot(number)
         progress = frame / shot_length
-        left = int(pace * progress * reach)
-        light, u, v = (scene[:, left : left + width, channel] for channel in range(3))
-        centre = width * (place[0] + 0.2 * progress * (place[2] - 0.5)), height * place[1]
-        cover = np.clip(height * 0.14 - np.hypot(x - centre[0], y - centre[1]), 0, 1)
-        grain = (
-            np.random.default_rng([seed, number, frame]).normal(0, 2.5, (height, width)).astype(np.float32)
-        )
-        luma = (light * (1 - cover) + cover * (60 + 130 * place[3])) * vignette + grain
-        chroma = [
-            cv2.resize(128 + plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-            for plane in (u, v)
-        ]
-        y8, u8, v8 = (np.clip(plane, 16, 240).astype(np.uint8) for plane in (luma, *chroma))
-        return y8, u8, v8
+        left = int(pace * progress * reach) // 2 * 2
+        half = slice(left // 2, (left + width) // 2)
+        luma = light[:, left : left + width].copy()
+        centre = int(width * (across + 0.2 * progress * (drift - 0.5))), int(height * down)
+        cv2.circle(luma, centre, round(height * 0.14), int(60 + 130 * tone), -1, cv2.LINE_AA)
+        cv2.setRNGSeed(seed + index)
+        grain = cv2.randn(np.empty((height, width), np.float32), 0, 2.5)
+        graded = np.clip(luma * vignette + grain, 16, 240).astype(np.uint8)
+        return graded, u[:, half].copy(), v[:, half].copy()
 
-    return Clip("film", rate, list(range(count))).each(lambda index, _: at(index))  # type: ignore[arg-type]
+    return Clip("film", rate, Computed(count, at))
 
 
 MADE: dict[str, Callable[[float], Clip]] = {

@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 
 INK, FAINT, TRACK = "#1d2a33", "#7b8a94", "#eceff1"
 COLOURS = {LARGE: "#0b7a75", SMALL: "#7cc2bd", "dwtDct": "#d9a441", "dwtDctSvd": "#b5651d"}
+TITLES = {SMALL: f"< {FULL_SIDE} px"}
 WIDTHS = {LARGE: 2.2, SMALL: 1.3, "dwtDct": 0.9, "dwtDctSvd": 0.9}
 GAP = 0.25
 AMPLIFIED = 20
@@ -76,7 +77,15 @@ def _draw_half(
     axis.set_ylim(height - 0.3, -1.2)
     axis.axis("off")
     for column, start in starts.items():
-        axis.text(start, -0.75, column, color=COLOURS[column], size=8, weight="bold", va="center")
+        axis.text(
+            start,
+            -0.75,
+            TITLES.get(column, column),
+            color=COLOURS[column],
+            size=8.5,
+            weight="bold",
+            va="center",
+        )
     for place, line in enumerate(lines):
         if isinstance(line, str):
             axis.text(0, place, line, color=INK, size=9.5, weight="bold", va="center")
@@ -97,7 +106,7 @@ def _draw_lane(
     if column == LARGE:
         if target is not None:
             x = start + width * target
-            axis.plot([x, x], [place - 0.42, place + 0.42], color=INK, linewidth=1.1, solid_capstyle="butt")
+            axis.plot([x, x], [place - 0.42, place + 0.42], color=INK, linewidth=1.4, solid_capstyle="butt")
         if share < 1:
             inside = share > 0.3
             axis.text(
