@@ -30,6 +30,7 @@ from pathlib import Path  # noqa: E402
 
 from benchmarks.watermark import clips, pictures, quality, report, runner  # noqa: E402
 from benchmarks.watermark.attacks import ATTACKS, BY_NAME  # noqa: E402
+from benchmarks.watermark.encoders import PUBLISHED_CRF  # noqa: E402
 from benchmarks.watermark.methods import BASELINES  # noqa: E402
 from benchmarks.watermark.speed import speed  # noqa: E402
 from provenance.watermark import DEFAULT_STRENGTH, MIN_SHORT_SIDE  # noqa: E402
@@ -149,7 +150,7 @@ def main() -> None:
         for index, candidate in enumerate(chosen)
     ]
     try:
-        runner.run(tasks, results, options.jobs)
+        failed = runner.run(tasks, results, options.jobs)
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on from here")
     except BrokenProcessPool:
@@ -158,7 +159,7 @@ def main() -> None:
         print("speed …", file=sys.stderr)
         results.add({"speed": speed(options.strength)})
 
-    records = [results.by_clip[one.name] for one in chosen]
+    records = [results.by_clip[one.name] for one in chosen if one.name not in failed]
     found = report.summary(records, options.attacks, results.speed)
     said = {name: value for name, value in asdict(settings).items() if name != "folder"}
     shown = {"settings": said, "code": sorted(results.codes), **found, "records": records}
@@ -169,16 +170,18 @@ def main() -> None:
     )
     print(text)
     if "pictures" not in options.skip:
-        pictures.ladder(found, options.out / "ladder.png")
+        pictures.ladder(found, heading(options, found), options.out / "ladder.png")
         pictures.differences(chosen, options.strength, options.out / "differences.png")
     print(f"\n{len(found['misses'])} misses, one by one, in {options.out / 'tables.md'}", file=sys.stderr)
+    if failed:
+        sys.exit(f"{len(failed)} clips failed and are left out; the same command tries them again")
 
 
 def heading(options: argparse.Namespace, found: dict[str, object]) -> str:
-    then = "" if options.then_crf is None else f", every attack then encoded as x264 crf {options.then_crf:g}"
+    then = "" if options.then_crf is None else f" encoded as x264 crf {options.then_crf:g},"
     return (
-        f"{found['clips']} clips, first {options.seconds:g} s, 64 bits, strength {options.strength:g}{then}."
-        f" Exact / all; targets hold for a short side of {report.FULL_SIDE} px and more."
+        f"{found['clips']} clips, first {options.seconds:g} s, 64 bits, published as x264 crf {PUBLISHED_CRF},"
+        f" attacked,{then} read blind: exact / all. Targets hold for a short side of {report.FULL_SIDE} px and more."
     )
 
 

@@ -1,5 +1,6 @@
 """The ladder of what survives, and what the mark does to a picture, to look at."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,25 +27,22 @@ GAP = 0.25
 AMPLIFIED = 20
 
 
-def ladder(found: dict[str, Any], target: Path) -> None:
+def ladder(found: dict[str, Any], said: str, target: Path) -> None:
     """One row an attack, by family; a lane a method, filled to the share that was read exactly; a line where the target
     stands."""
     lines = _lines(found["attacks"])
     middle = _middle(lines)
     halves = [half for half in (lines[:middle], lines[middle:]) if half]
-    height = 1.1 + 0.215 * max(len(half) for half in halves)
+    height = 1.15 + 0.215 * max(len(half) for half in halves)
     figure, axes = plt.subplots(1, len(halves), figsize=(7.6 * len(halves), height), squeeze=False)
     columns = columns_of(found)
     for axis, half in zip(axes[0], halves, strict=True):
         _draw_half(axis, half, columns, max(len(one) for one in halves))
-    said = (
-        f"{found['clips']} clips; each published as x264 crf 18, then attacked, then read blind."
-        f" {LARGE}: short side ≥ {FULL_SIDE} px. Line: target."
-    )
     title = "Share of clips whose payload is read exactly"
     figure.text(0.012, 1 - 0.32 / height, title, size=14, weight="bold", color=INK)
-    figure.text(0.012, 1 - 0.56 / height, said, size=9, color=FAINT)
-    figure.subplots_adjust(left=0.012, right=0.99, top=1 - 0.75 / height, bottom=0.01, wspace=0.05)
+    lines_said = textwrap.fill(said, 105 * len(halves))
+    figure.text(0.012, 1 - 0.42 / height, lines_said, size=9, color=FAINT, va="top")
+    figure.subplots_adjust(left=0.012, right=0.99, top=1 - 0.8 / height, bottom=0.01, wspace=0.05)
     figure.savefig(target, dpi=130, facecolor="white")
     plt.close(figure)
 

@@ -12,7 +12,7 @@ from benchmarks.watermark.runner import OWN, Record
 from benchmarks.watermark.speed import TARGETS
 
 FULL_SIDE = 480  # px: the short side from which the targets hold
-LARGE, SMALL = "clipproof", "clipproof < 480 px"
+LARGE, SMALL = f"clipproof ≥ {FULL_SIDE} px", f"clipproof < {FULL_SIDE} px"
 COLUMNS: dict[str, tuple[str, Callable[[int], bool]]] = {
     LARGE: (OWN, lambda short_side: short_side >= FULL_SIDE),
     SMALL: (OWN, lambda short_side: short_side < FULL_SIDE),
@@ -65,7 +65,7 @@ def _in_column(column: str, records: Iterable[Record]) -> Iterable[tuple[Record,
 
 
 def _attack_row(attack: Attack, records: Sequence[Record]) -> dict[str, Any]:
-    counts, seconds = {}, []
+    counts, seconds, present = {}, [], 0
     for column in COLUMNS:
         found = [r["outcomes"].get(attack.name, {}).get(method) for r, method in _in_column(column, records)]
         known = [one for one in found if one]
@@ -73,6 +73,7 @@ def _attack_row(attack: Attack, records: Sequence[Record]) -> dict[str, Any]:
             counts[column] = [sum(one["state"] == "exact" for one in known), len(known)]
         if column in (LARGE, SMALL):
             seconds += [one["seconds"] for one in known if one["seconds"] is not None]
+            present += sum(one["state"] == "present_unreadable" for one in known)
     large = counts.get(LARGE)
     return {
         "name": attack.name,
@@ -81,6 +82,7 @@ def _attack_row(attack: Attack, records: Sequence[Record]) -> dict[str, Any]:
         "target": attack.target,
         "parameters": attack.what,
         "exact": counts,
+        "present_unreadable": present,
         "meets_target": large[0] / large[1] >= attack.target if attack.target and large else None,
         "median_read_s": float(np.median(seconds)) if seconds else None,
     }
@@ -195,10 +197,11 @@ def _attacks_table(found: dict[str, Any]) -> str:
     rows = [
         [row["name"], row["class"], _percent(row["target"])]
         + [_share(row["exact"].get(column)) for column in columns]
-        + [_WORDS[row["meets_target"]], "" if row["median_read_s"] is None else f"{row['median_read_s']:.2f}"]
+        + [str(row["present_unreadable"] or ""), _WORDS[row["meets_target"]]]
+        + ["" if row["median_read_s"] is None else f"{row['median_read_s']:.2f}"]
         for row in found["attacks"]
     ]
-    return table(["attack", "class", "target", *columns, "met", "read, CPU s"], rows)
+    return table(["attack", "class", "target", *columns, "present, unreadable", "met", "read, CPU s"], rows)
 
 
 def _classes_table(found: dict[str, Any]) -> str:

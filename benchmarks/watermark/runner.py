@@ -28,7 +28,6 @@ from benchmarks.watermark.methods import (
     detected,
     secrets_of,
 )
-from media import MediaError
 from provenance.watermark import WatermarkError
 
 Record = dict[str, Any]
@@ -84,10 +83,7 @@ def measure(task: Task) -> Record:
     cv2.setNumThreads(1)
     start, settings = time.monotonic(), task.settings
     record: Record = {"clip": task.candidate.name, "source": task.candidate.source}
-    try:
-        clip = task.candidate.load(settings.seconds)
-    except (MediaError, ValueError) as error:
-        return record | {"refused": str(error)}
+    clip = task.candidate.load(settings.seconds)
     record |= {"size": clip.size, "rate": float(clip.rate), "pictures": len(clip.pictures)}
     record |= {"outcomes": defaultdict(dict), "quality": {}}
     for name in [OWN, *BASELINES]:
@@ -110,6 +106,14 @@ def measure(task: Task) -> Record:
         if name == OWN and task.controls:
             record["controls"] = controls(clip, published)
     return record | {"wall_s": time.monotonic() - start}
+
+
+def attempt(task: Task) -> Record:
+    """`measure`; a clip that does not open, or fails for another reason, does not end a run of hours."""
+    try:
+        return measure(task)
+    except Exception as error:
+        return {"clip": task.candidate.name, "failed": f"{type(error).__name__}: {error}"}
 
 
 def outcome(method: Method, attack: Attack, published: Clip, then_crf: float | None) -> Outcome:
@@ -192,26 +196,32 @@ class Results:
         return Task(candidate, settings, missing, unseen, "controls" not in known, ffmpeg)
 
 
-def run(tasks: Sequence[Task], results: Results, jobs: int) -> None:
-    """Measures what is not measured yet; progress on standard error."""
+def run(tasks: Sequence[Task], results: Results, jobs: int) -> dict[str, str]:
+    """Measures what is not measured yet, progress on standard error; gives the clips that failed, which are tried again
+    by the next run, and why."""
+    failed = {}
     todo = [task for task in tasks if not task.is_done]
     started = time.monotonic()
     for count, record in enumerate(_measured(todo, jobs), 1):
-        results.add(record)
+        if "failed" in record:
+            failed[record["clip"]] = record["failed"]
+        else:
+            results.add(record)
         spent = time.monotonic() - started
         left = spent / count * (len(todo) - count)
-        said = record.get("refused") or _said(record)
+        said = record.get("failed") or record.get("refused") or _said(record)
         where = f"{count}/{len(todo)} clips, {_minutes(spent)}, about {_minutes(left)} left"
         print(f"{where} · {record['clip']}: {said}", file=sys.stderr, flush=True)
+    return failed
 
 
 def _measured(todo: Sequence[Task], jobs: int) -> Iterator[Record]:
     if jobs == 1 or len(todo) < 2:
-        yield from map(measure, todo)
+        yield from map(attempt, todo)
         return
     # Spawned, not forked: OpenCV and BLAS threads do not survive a fork.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(measure, task) for task in todo]
+        waiting = [pool.submit(attempt, task) for task in todo]
         try:
             for done in as_completed(waiting):
                 yield done.result()
