@@ -33,7 +33,7 @@ from benchmarks.watermark.attacks import ATTACKS, BY_NAME  # noqa: E402
 from benchmarks.watermark.encoders import PUBLISHED_CRF  # noqa: E402
 from benchmarks.watermark.methods import BASELINES  # noqa: E402
 from benchmarks.watermark.speed import speed  # noqa: E402
-from provenance.watermark import DEFAULT_STRENGTH, MIN_SHORT_SIDE  # noqa: E402
+from provenance.watermark import MIN_SHORT_SIDE  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -51,9 +51,7 @@ def arguments() -> argparse.Namespace:
     add("--limit", type=int, metavar="N", help="at most so many clips, sources in turns")
     add("--seconds", type=float, default=3.0, help="of each clip, from its start (default 3)")
     add("--attacks", metavar="A,B", help="only attacks whose name contains one of these words")
-    add(
-        "--strength", type=float, default=DEFAULT_STRENGTH, help=f"of the mark (default {DEFAULT_STRENGTH:g})"
-    )
+    add("--strength", type=float, default=1.0, help="factor on the levels that the closed loop chooses")
     add(
         "--then-crf",
         type=float,

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks.watermark.clips import Clip, planes_of, rgb_of
 from media import Planes
-from provenance.watermark import Detection, Detector, Embedder
+from provenance.watermark import Detection, Detector, Embedder, choose
 from provenance.watermark.detect import READ_RATE
+from provenance.watermark.strength import excerpt_range
 
 State = Literal["exact", "present_unreadable", "not_found", "wrong", "error"]
 
@@ -39,10 +40,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Marked:
-    """strength: that was taken for this clip; None where a method has no choice."""
+    """details: what was chosen for this clip; None where a method has no choice."""
 
     clip: Clip
-    strength: float | None = None
+    details: dict[str, float] | None = None
 
 
 class Method(Protocol):
@@ -69,13 +70,16 @@ def secrets_of(name: str) -> tuple[bytes, int]:
 class Clipproof:
     key: bytes
     payload: int
-    strength: float
+    strength: float  # a factor on what the closed loop chooses
     name: str = "clipproof"
 
     def mark(self, clip: Clip) -> Marked:
-        embedder = Embedder(*clip.size, self.payload, self.key, strength=self.strength)
+        wanted = excerpt_range(len(clip.pictures) / float(clip.rate), clip.rate)
+        tried = [clip.pictures[index] for index in wanted]
+        choice = choose(tried, clip.rate, self.payload, self.key).scaled(self.strength)
+        embedder = Embedder(*clip.size, self.payload, self.key, levels=choice.levels)
         made = [embedder.embed(planes, index / clip.rate) for index, planes in enumerate(clip.pictures)]
-        return Marked(Clip(clip.name, clip.rate, made), self.strength)
+        return Marked(Clip(clip.name, clip.rate, made), choice.details())
 
     def read(self, clip: Clip) -> Outcome:
         found, seconds = detected(clip, [self.key])

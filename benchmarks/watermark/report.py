@@ -36,7 +36,7 @@ def summary(
         "refused": {record["clip"]: record["refused"] for record in records if record.get("refused")},
         "attacks": rows,
         "classes": [_class_row(kind, rows) for kind in ("everyday", "hard", "extreme")],
-        "strength": _of_all([r["strength"] for r in taken if "strength" in r]),
+        "mark": _spread([record["mark"] for record in taken if "mark" in record]),
         "quality": _quality(taken),
         "speed": speed,
         "controls": _controls(taken),
@@ -46,10 +46,13 @@ def summary(
     }
 
 
-def _of_all(strengths: Sequence[float]) -> dict[str, float] | None:
-    if not strengths:
-        return None
-    return {"least": min(strengths), "median": float(np.median(strengths)), "most": max(strengths)}
+def _spread(details: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Of each figure of the mark: least, median, most."""
+    columns = {name: [one[name] for one in details] for name in (details[0] if details else ())}
+    return {
+        name: {"least": min(values), "median": float(np.median(values)), "most": max(values)}
+        for name, values in columns.items()
+    }
 
 
 def _own(records: Iterable[Record]) -> Iterable[tuple[Record, str, dict[str, Any]]]:
@@ -216,10 +219,8 @@ def _classes_table(found: dict[str, Any]) -> str:
 
 def _certainty(found: dict[str, Any]) -> str:
     lines = [f"Wrong payloads: {found['wrong_payloads']}. Failures of the reader: {found['errors']}."]
-    if found["strength"]:
-        lines.append(
-            "Strength of the mark: {least:g} to {most:g}, median {median:g}.".format(**found["strength"])
-        )
+    for name, spread in found["mark"].items():
+        lines.append("Mark: {}: {least:g} to {most:g}, median {median:g}.".format(name, **spread))
     for name, seen in found["controls"].items():
         lines.append(
             f"{name.capitalize()}: {seen['found']} found in {seen['searches']} searches"

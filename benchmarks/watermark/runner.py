@@ -96,8 +96,8 @@ def measure(task: Task) -> Record:
             return record | {"refused": str(error)}
         if name in task.quality:
             record["quality"][name] = quality.measured(clip, marked.clip, task.ffmpeg)
-        if marked.strength is not None:
-            record["strength"] = marked.strength
+        if marked.details is not None:
+            record["mark"] = marked.details
         published = as_published(marked.clip)
         del marked
         for attack_name in task.attacks.get(name, []):

@@ -56,7 +56,7 @@ def _at(size: tuple[int, int], strength: float) -> dict[str, float]:
     key, payload = secrets_of("speed")
     method = Clipproof(key, payload, strength)
     embed, detect, search = TARGETS
-    values = {embed: 1000 * cpu_s(lambda: _embed(source, key, payload, strength), 3) / len(source.pictures)}
+    values = {embed: 1000 * cpu_s(lambda: _embed(source, key, payload), 3) / len(source.pictures)}
     published = as_published(method.mark(source).clip)
     values[detect] = (
         1000 * median(detected(published, [key])[1] for _ in range(_REPEATS)) / len(source.pictures)
@@ -76,8 +76,8 @@ def _for_each(work: Callable[[object], object], pictures: Sequence[object]) -> N
         work(picture)
 
 
-def _embed(source: Clip, key: bytes, payload: int, strength: float) -> None:
+def _embed(source: Clip, key: bytes, payload: int) -> None:
     """One clip from its first to its last picture, the making of its pattern included."""
-    embedder = Embedder(*source.size, payload, key, strength=strength)
+    embedder = Embedder(*source.size, payload, key)
     for index, planes in enumerate(source.pictures):
         embedder.embed(planes, index / source.rate)
