@@ -13,7 +13,7 @@ from media import Limits, open_clip
 from provenance.agreement import GOOD_QUALITY
 from provenance.fingerprint import QUERY_RATE_HZ, ClipFingerprint, Fingerprinter
 from provenance.ledger import Ledger
-from provenance.watermark import MAX_EPOCH, NEWEST_EPOCHS, SCHEME, Detection, Detector, MarkKeys
+from provenance.watermark import MAX_EPOCH, SCHEME, Detection, Detector, MarkKeys
 from provenance.watermark.detect import READ_RATE
 
 _SHORT_SIDE_PX: Final = 1080  # neither loses anything by it, and a 4K clip takes a quarter of the time
@@ -66,11 +66,9 @@ def epochs_to_try(keys: MarkKeys, fingerprint: ClipFingerprint, ledger: Ledger |
     if ledger is None:
         return keys.newest()
     # The ledger is ahead of keys that came back from an old backup, or were loaded before the last new epoch.
-    latest = max(keys.epoch, ledger.latest_mark_epoch())
-    if latest < NEWEST_EPOCHS:
-        return tuple(
-            range(latest, -1, -1)
-        )  # these are all: no lead is needed, and a large ledger's index not loaded
+    every = replace(keys, epoch=max(keys.epoch, ledger.latest_mark_epoch())).newest()
+    if every[-1] == 0:
+        return every  # no lead is needed, and the index of a large ledger not loaded
     return tuple(dict.fromkeys((*_led_to(fingerprint, ledger), *keys.newest())))
 
 

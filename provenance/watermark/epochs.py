@@ -52,6 +52,6 @@ class MarkKeys:
         """The key of any epoch, also of one that this home has not come to (or come back from, by an old backup)."""
         return epoch_key(self.master, epoch)
 
-    def newest(self, limit: int = NEWEST_EPOCHS) -> tuple[int, ...]:
-        """The current epoch and those before it, newest first: `limit` of them, or all there are."""
-        return tuple(range(self.epoch, max(-1, self.epoch - limit), -1))
+    def newest(self) -> tuple[int, ...]:
+        """The current epoch and those before it, newest first: NEWEST_EPOCHS of them, or all there are."""
+        return tuple(range(self.epoch, max(-1, self.epoch - NEWEST_EPOCHS), -1))
