@@ -236,11 +236,11 @@ class Ledger:
         return {row.payload: Mark(row.scheme, row.payload, row.details).epoch for row in rows}
 
     def latest_mark_epoch(self) -> int:
-        """The key epoch of the mark that was recorded last; 0 where there is none."""
-        query = select(mark).order_by(mark.c.id.desc()).limit(1)
+        """The highest key epoch among the last hundred marks; 0 where there is none."""
+        query = select(mark).order_by(mark.c.id.desc()).limit(100)
         with reading(self._engine) as connection:
-            row = connection.execute(query).one_or_none()
-        return 0 if row is None else Mark(row.scheme, row.payload, row.details).epoch
+            rows = connection.execute(query).all()
+        return max((Mark(row.scheme, row.payload, row.details).epoch for row in rows), default=0)
 
     def stamps_waiting(self, *, due: bool = True, limit: int = 1000) -> list[TimeStamp]:
         """Signatures without a time stamp, longest waiting first; `due`: only those whose next try has come."""

@@ -53,6 +53,7 @@ def test_the_epoch_of_a_mark_is_read_from_its_details(ledger: Ledger) -> None:
         ({"epoch": -1}, 0),
         ({"epoch": None}, 0),
         ({"epoch": 9}, 9),
+        ({"epoch": 2}, 2),  # marked by a home that came back from an old backup
     ]
     ids = [record(ledger, f"run {i}", details, pictures(i)) for i, (details, _) in enumerate(said)]
     linked = record(ledger, "an edit", None, pictures(99))
