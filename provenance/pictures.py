@@ -9,16 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from media import Limits, open_clip
 from provenance.agreement import GOOD_QUALITY
 from provenance.fingerprint import QUERY_RATE_HZ, ClipFingerprint, Fingerprinter
 from provenance.ledger import Ledger
+from provenance.pdq import dihedral_hashes
 from provenance.watermark import MAX_EPOCH, SCHEME, Detection, Detector, MarkKeys
 from provenance.watermark.detect import READ_RATE
 
 _SHORT_SIDE_PX: Final = 1080  # neither loses anything by it, and a 4K clip takes a quarter of the time
 _LOOKALIKES: Final = 16  # copies and edits of a clip look like it, too, and an edit has no mark of its own
 _LED_EPOCHS: Final = 4
+_QUERIES: Final = 64  # pictures that are looked up, each in its eight attitudes: a bound for long clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,15 @@ def without_forged(seen: Seen, ledger: Ledger) -> Seen:
 
 
 def _led_to(fingerprint: ClipFingerprint, ledger: Ledger) -> tuple[int, ...]:
-    """The epochs of the recorded clips that look most like this one."""
-    detailed = fingerprint.hashes[fingerprint.qualities >= GOOD_QUALITY]
-    near = ledger.nearest_fingerprints(detailed) if len(detailed) else []
+    """The epochs of the recorded clips that look most like this one, or like its mirror image, or turned."""
+    detailed = np.flatnonzero(fingerprint.qualities >= GOOD_QUALITY)
+    if not len(detailed):
+        return ()
+    some = detailed[
+        :: len(detailed) // _QUERIES | 1
+    ]  # an odd step comes near to recorded moments, in whatever phase
+    turned = [dihedral_hashes(one.astype(np.float32))[1:] for one in fingerprint.thumbnails[some]]
+    near = ledger.nearest_fingerprints(np.concatenate([fingerprint.hashes[some], *turned]))
     votes = Counter(clip_id for clip_id, _ in {(one.clip_id, one.query_index) for one in near})
     lookalikes = [clip_id for clip_id, _ in votes.most_common(_LOOKALIKES)]
     recorded = ledger.mark_epochs(SCHEME, lookalikes)

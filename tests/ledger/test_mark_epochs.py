@@ -1,15 +1,17 @@
 """Which of a home's keys are worth a search, by what the ledger says; and which marks it contradicts."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from flows_media import textured
+from numpy.typing import NDArray
 
 from media.digest import StreamDigest
-from provenance.fingerprint import ClipFingerprint
-from provenance.ledger import Asset, ClipRecord, Ledger, Mark, connect
+from provenance.fingerprint import QUERY_RATE_HZ, RECORD_RATE_HZ, ClipFingerprint, Fingerprinter
+from provenance.ledger import Asset, ClipRecord, FingerprintMatch, Ledger, Mark, connect
 from provenance.pictures import Seen, epochs_to_try, without_forged
 from provenance.watermark import MAX_EPOCH, NEWEST_EPOCHS, SCHEME, Detection, MarkKeys, Segment
 
@@ -80,6 +82,40 @@ def test_the_epoch_of_a_look_alike_is_tried_first(home_ledger: Ledger) -> None:
     assert epochs_to_try(keys, pictures(1), home_ledger) == (5, *NEWEST_OF_40)
     assert epochs_to_try(keys, pictures(2), home_ledger) == (38, 40, 39, *NEWEST_OF_40[3:])
     assert epochs_to_try(keys, pictures(3), home_ledger) == NEWEST_OF_40  # it looks like no recorded clip
+
+
+@pytest.mark.parametrize("turned", [np.fliplr, np.flipud, np.rot90, lambda y: np.rot90(y, 3)])
+def test_a_mirrored_or_turned_copy_leads_to_its_record(
+    home_ledger: Ledger, turned: Callable[[NDArray[Any]], NDArray[Any]]
+) -> None:
+    luma = list(textured(18)[..., 1])
+
+    def seen(rate_hz: float, pictures: list[NDArray[Any]]) -> ClipFingerprint:
+        fingerprinter = Fingerprinter(rate_hz)
+        for index, picture in enumerate(pictures):
+            fingerprinter.update(picture, index / 12)
+        return fingerprinter.finish()
+
+    record(home_ledger, "a", {"epoch": 5}, seen(RECORD_RATE_HZ, luma))
+    copy = seen(QUERY_RATE_HZ, [turned(picture) for picture in luma])
+    assert epochs_to_try(MarkKeys(MASTER, 40), copy, home_ledger)[0] == 5
+
+
+def test_a_long_clip_asks_the_ledger_no_more_than_a_short_one(
+    home_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    near = Ledger.nearest_fingerprints
+
+    def counted(ledger: Ledger, hashes: NDArray[np.uint8]) -> list[FingerprintMatch]:
+        asked.append(len(hashes))
+        return near(ledger, hashes)
+
+    monkeypatch.setattr(Ledger, "nearest_fingerprints", counted)
+    hour = pictures(1, 1000)
+    record(home_ledger, "a", {"epoch": 5}, pictures(1, 1000))
+    assert epochs_to_try(MarkKeys(MASTER, 40), hour, home_ledger)[0] == 5
+    assert asked[0] <= 8 * 2 * 64
 
 
 def test_flat_pictures_lead_nowhere(home_ledger: Ledger) -> None:
