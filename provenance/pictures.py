@@ -66,7 +66,7 @@ def look(
 
 
 def epochs_to_try(keys: MarkKeys, fingerprint: ClipFingerprint, ledger: Ledger | None) -> tuple[int, ...]:
-    """The likeliest first: of recorded clips that look like this one, then the newest; at most 12."""
+    """The likeliest first: of recorded clips that look like this one, then the newest; at most 8."""
     if ledger is None:
         return keys.newest()
     # The ledger is ahead of keys that came back from an old backup, or were loaded before the last new epoch.

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from provenance.watermark.carrier import KEY_BYTES
 from provenance.watermark.errors import BadEpoch, BadKey
 
-NEWEST_EPOCHS: Final = 8  # that a detector tries without a lead: each key is a search of its own
+NEWEST_EPOCHS: Final = 4  # that a detector tries without a lead: each key is a search of its own
 MAX_EPOCH: Final = 2**32 - 1
 
 _LABEL: Final = b"org.clipproof.mark-epoch.v1\0"
