@@ -158,7 +158,7 @@ def mark_evidence(found: Findings, keys: Keys | None, ledger: Ledger | None, tru
         names = ", ".join(details["forged"])
         said = (
             f"a forged watermark: it names clip {names}, but was made with the key of epoch {details['epoch']}, "
-            "with which that clip was not marked: that key has leaked"
+            "with which that clip was not marked: somebody else has that key, or the record was changed"
         )
         return Evidence("mark", "fails", said, details)
     if detection.payload is None:

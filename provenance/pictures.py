@@ -109,9 +109,8 @@ def _led_to(fingerprint: ClipFingerprint, ledger: Ledger) -> tuple[int, ...]:
     detailed = np.flatnonzero(fingerprint.qualities >= GOOD_QUALITY)
     if not len(detailed):
         return ()
-    some = detailed[
-        :: len(detailed) // _QUERIES | 1
-    ]  # an odd step comes near to recorded moments, in whatever phase
+    # An odd step: of eight pictures a second each phase comes, and with it what was recorded, two a second.
+    some = detailed[:: len(detailed) // _QUERIES | 1]
     turned = [dihedral_hashes(one.astype(np.float32))[1:] for one in fingerprint.thumbnails[some]]
     near = ledger.nearest_fingerprints(np.concatenate([fingerprint.hashes[some], *turned]))
     votes = Counter(clip_id for clip_id, _ in {(one.clip_id, one.query_index) for one in near})
