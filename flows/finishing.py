@@ -104,7 +104,12 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
                     planes = visible.draw_at(planes, float(index / fps))
                 writer.write(embedder.embed(planes, index / fps), index / fps)
         if reads_back(home, run, attempt):
-            made = {"strength": strength, **choice.scaled(strength).details(), "crf": home.settings.crf}
+            made = {
+                "strength": strength,
+                "epoch": home.keys.mark_keys.epoch,
+                **choice.scaled(strength).details(),
+                "crf": home.settings.crf,
+            }
             details = made | dict(delivery)
             return keep_marked(folder, attempt, details, visible)
     raise lost_mark(run)

@@ -45,6 +45,8 @@ class Findings:
     same_packets: ClipRow | None = None  # …with these video packets, whatever else differs
     stream_differences: tuple[str, ...] = ()
     detection: Detection | None = None
+    epochs: tuple[int, ...] = ()  # whose keys the mark was looked for with, in the order of the detection's
+    forged: tuple[int, ...] = ()  # clips that a mark names, made with the key of another epoch than theirs
     marked: ClipRow | None = None  # the ledger's clip with this mark
     agreement: Agreement | None = (
         None  # of the pictures with that record's; with segments, the worst of theirs
@@ -122,8 +124,12 @@ def mark_evidence(found: Findings, keys: Keys | None, ledger: Ledger | None, tru
     if keys is None or found.detection is None:
         return Evidence("mark", "not_checked", "no mark key to look for a watermark with")
     detection = found.detection
-    details = {
+    index = detection.key_index
+    details: dict[str, Any] = {
         "scheme": detection.scheme,
+        "epoch": None if index is None else found.epochs[index],
+        "epochs_tried": list(found.epochs),
+        "forged": [clip_id_hex(one) for one in found.forged],
         "p_value": detection.p_value,
         "clip_id": None if detection.payload is None else clip_id_hex(detection.payload),
         "segments": [
@@ -144,7 +150,17 @@ def mark_evidence(found: Findings, keys: Keys | None, ledger: Ledger | None, tru
         },
     }
     if detection.state == "not_found":
-        return Evidence("mark", "absent", "no watermark of this home's key was found", details)
+        said, there_are = "no watermark of this home's key was found", keys.mark_keys.epoch + 1
+        if len(found.epochs) < there_are:
+            said = f"no watermark of this home was found with the keys of {len(found.epochs)} of {there_are} epochs"
+        return Evidence("mark", "absent", said, details)
+    if found.forged:
+        names = ", ".join(details["forged"])
+        said = (
+            f"a forged watermark: it names clip {names}, but was made with the key of epoch {details['epoch']}, "
+            "with which that clip was not marked: somebody else has that key, or the record was changed"
+        )
+        return Evidence("mark", "fails", said, details)
     if detection.payload is None:
         return Evidence(
             "mark",

@@ -237,9 +237,10 @@ def _gather(
             findings = _streams(findings, digest, ledger)
         if not _plays_as_recorded(findings) and (keys is not None or _has_no_past(reading, ledger)):
             hearing = beside.submit(_listen, path, said, limits) if ledger is not None else None
-            detection, fingerprint = look(path, keys.mark_key if keys is not None else None, limits)
+            seen = look(path, None if keys is None else keys.mark_keys, ledger, limits)
             sound = hearing.result() if hearing is not None else None
-            findings = _recover(replace(findings, detection=detection), fingerprint, sound, ledger, trust)
+            findings = replace(findings, detection=seen.detection, epochs=seen.epochs, forged=seen.forged)
+            findings = _recover(findings, seen.fingerprint, sound, ledger, trust)
     evidence = (
         container_evidence(said),
         manifest_evidence(reading),

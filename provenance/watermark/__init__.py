@@ -3,8 +3,10 @@
 from provenance.watermark.carrier import KEY_BYTES, SCHEME
 from provenance.watermark.detect import Detection, Detector, detect_file
 from provenance.watermark.embed import DEFAULT_LEVELS, MIN_SHORT_SIDE, Embedder, Levels
+from provenance.watermark.epochs import MAX_EPOCH, NEWEST_EPOCHS, MarkKeys, epoch_key
 from provenance.watermark.errors import (
     AspectTooWide,
+    BadEpoch,
     BadKey,
     BadPayload,
     DepthNotSupported,
@@ -26,9 +28,12 @@ from provenance.watermark.third_party import ThirdPartyMark, read_third_party
 __all__ = [
     "DEFAULT_LEVELS",
     "KEY_BYTES",
+    "MAX_EPOCH",
     "MIN_SHORT_SIDE",
+    "NEWEST_EPOCHS",
     "SCHEME",
     "AspectTooWide",
+    "BadEpoch",
     "BadKey",
     "BadPayload",
     "Choice",
@@ -40,6 +45,7 @@ __all__ = [
     "FlatClip",
     "InterlacedClip",
     "Levels",
+    "MarkKeys",
     "MarkReport",
     "SameFile",
     "Segment",
@@ -51,6 +57,7 @@ __all__ = [
     "WatermarkError",
     "choose",
     "detect_file",
+    "epoch_key",
     "mark_file",
     "read_third_party",
 ]

@@ -12,6 +12,7 @@ WatermarkError
 │   └── EmptyClip         no frame at all
 ├── SameFile              source and destination are one file
 ├── BadKey                not 32 bytes
+├── BadEpoch              not the number of an epoch
 └── BadPayload            not an unsigned 64-bit integer
 """
 
@@ -66,6 +67,10 @@ class SameFile(WatermarkError):
 
 class BadKey(WatermarkError, ValueError):
     """The key is not 32 bytes."""
+
+
+class BadEpoch(WatermarkError, ValueError):
+    """The number is not that of an epoch."""
 
 
 class BadPayload(WatermarkError, ValueError):
