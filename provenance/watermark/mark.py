@@ -148,11 +148,9 @@ def _check_frame(frame: Frame, probe: Probe) -> None:
             f"{probe.path}: has transparent pixels, which an MP4 that plays anywhere cannot hold",
             hint=f"lay it onto a background first: {_ONTO_BLACK}",
         )
-    height, width = frame.yuv[0].shape
-    if (width, height) != (probe.width, probe.height):
+    if frame.rescaled:
         raise SizeChanges(
-            f"{probe.path}: starts with {probe.width}x{probe.height}, at {float(frame.time):g} s it has "
-            f"{width}x{height}",
+            f"{probe.path}: starts with {probe.width}x{probe.height}, but not all of its pictures have that size",
             hint=f"bring it to one size first: ffmpeg -i IN -vf scale={probe.width}:{probe.height} OUT.mp4",
         )
 
