@@ -286,6 +286,7 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
         )  # before a decoder is opened, which may change what the context says
         # Codecs without flags of their own leave it to the container.
         fields = stream.codec_context.field_order > PROGRESSIVE
+        alpha_apart = stream.metadata.get("alpha_mode") == "1"  # WebM: beside the pictures, not decoded
         decoded = iter(frames)
         head = next(decoded, None)
         if head is None:
@@ -322,7 +323,7 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
                     "shapes": [plane.shape for plane in planes],
                     "rescaled": (frame.width, frame.height) != (head[2].width, head[2].height),
                     "interlaced": fields or frame.interlaced_frame,
-                    "transparent": is_transparent(frame),
+                    "transparent": alpha_apart or is_transparent(frame),
                 },
                 *(np.ascontiguousarray(plane).tobytes() for plane in planes),
             )

@@ -306,6 +306,10 @@ def transparent(folder: Path, scene: Pictures) -> Path:
     return write_clip(folder / "overlay.mov", with_alpha(scene[:3], 100), "png", "rgba")
 
 
+def transparent_webm(folder: Path, scene: Pictures) -> Path:
+    return write_clip(folder / "overlay.webm", with_alpha(scene[:3], 100), "libvpx-vp9", "yuva420p")
+
+
 def transparent_gif(folder: Path, scene: Pictures) -> Path:
     pictures = [PIL.Image.fromarray(picture, "RGBA") for picture in with_alpha(scene[:3], 0)]
     pictures[0].save(folder / "sticker.gif", save_all=True, append_images=pictures[1:], disposal=2)
@@ -334,6 +338,7 @@ REFUSALS: list[tuple[Callable[[Path, Pictures], Path], type[UnmarkableClip], str
     (interlaced_later, InterlacedClip, "interlaced", "bwdif"),
     (several_sizes, SizeChanges, "starts with 384x288", "scale=384:288"),
     (transparent, TransparentClip, "transparent", "overlay"),
+    (transparent_webm, TransparentClip, "transparent", "overlay"),
     (transparent_gif, TransparentClip, "transparent", "overlay"),
     (one_colour, FlatClip, "one flat colour", "pictures"),
     (one_colour_at_a_time, FlatClip, "one flat colour", "pictures"),
