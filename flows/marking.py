@@ -188,7 +188,12 @@ def _mark(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[s
             draw=None if visible is None else visible.draw_at,
         )
         if finishing.reads_back(home, run, attempt):
-            details = {"strength": strength, "crf": report.crf, "frames": report.frames}
+            details = {
+                "strength": strength,
+                **report.choice.details(),
+                "crf": report.crf,
+                "frames": report.frames,
+            }
             finishing.keep_marked(folder, attempt, details, visible)
             dropped = tuple(
                 f"MP4 cannot hold the stream {name}: it was left out" for name in report.dropped_streams

@@ -9,15 +9,13 @@ from typing import Any, Self
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from media.clip import Color
 from media.errors import MediaError, UnsupportedMedia
 from media.files import atomic_path
-from media.planes import plane_array
+from media.planes import Plane, Planes, plane_array
+from media.recode import frame_of
 from media.sniff import sniff
-
-Plane = NDArray[np.uint8]
 
 SQUARE = Fraction(1)
 BT709 = Color(range=1, matrix=1, primaries=1, transfer=1)
@@ -141,15 +139,12 @@ class ClipWriter:
                 packet.stream = carried[packet.stream_index]
                 yield packet
 
-    def write(self, planes: tuple[Plane, Plane, Plane], time: Fraction) -> None:
+    def write(self, planes: Planes, time: Fraction) -> None:
         """One frame: Y uint8 [H,W], U and V uint8 [⌈H/2⌉,⌈W/2⌉], shown from `time` (seconds)."""
         height, width = self._size
         if planes[0].shape != (height, width):
             raise MediaError(f"{self.dst}: a frame of {planes[0].shape} in a clip of {(height, width)}")
-        padded = np.pad(planes[0], ((0, height % 2), (0, width % 2)), mode="edge")
-        stacked = [padded.ravel(), *(np.ascontiguousarray(plane).ravel() for plane in planes[1:])]
-        flat = np.concatenate(stacked).reshape(-1, padded.shape[1])
-        self._encode(av.VideoFrame.from_ndarray(flat, format="yuv420p"), time)
+        self._encode(frame_of(planes), time)
 
     def write_rgb(self, rgb: Plane, time: Fraction) -> None:
         """One frame of RGB, uint8 [H,W,3], converted to limited-range BT.709."""

@@ -1,8 +1,8 @@
-"""Invisible, keyed, blind watermark of video: 64 bits in the luma of every frame."""
+"""Invisible, keyed, blind watermark of video: 64 bits in luma and chroma of every frame."""
 
 from provenance.watermark.carrier import KEY_BYTES, SCHEME
 from provenance.watermark.detect import Detection, Detector, detect_file
-from provenance.watermark.embed import DEFAULT_STRENGTH, MIN_SHORT_SIDE, Embedder
+from provenance.watermark.embed import DEFAULT_LEVELS, MIN_SHORT_SIDE, Embedder, Levels
 from provenance.watermark.errors import (
     AspectTooWide,
     BadKey,
@@ -20,16 +20,18 @@ from provenance.watermark.errors import (
 )
 from provenance.watermark.mark import MarkReport, mark_file
 from provenance.watermark.segments import Segment
+from provenance.watermark.strength import Choice, choose
 from provenance.watermark.third_party import ThirdPartyMark, read_third_party
 
 __all__ = [
-    "DEFAULT_STRENGTH",
+    "DEFAULT_LEVELS",
     "KEY_BYTES",
     "MIN_SHORT_SIDE",
     "SCHEME",
     "AspectTooWide",
     "BadKey",
     "BadPayload",
+    "Choice",
     "DepthNotSupported",
     "Detection",
     "Detector",
@@ -37,6 +39,7 @@ __all__ = [
     "EmptyClip",
     "FlatClip",
     "InterlacedClip",
+    "Levels",
     "MarkReport",
     "SameFile",
     "Segment",
@@ -46,6 +49,7 @@ __all__ = [
     "TransparentClip",
     "UnmarkableClip",
     "WatermarkError",
+    "choose",
     "detect_file",
     "mark_file",
     "read_third_party",

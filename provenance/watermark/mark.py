@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from media import ClipWriter, Frame, Limits, Planes, Probe, open_clip
 from provenance.watermark.carrier import SCHEME
-from provenance.watermark.embed import DEFAULT_STRENGTH, Embedder, check_size
+from provenance.watermark.embed import Embedder, check_size
 from provenance.watermark.errors import (
     DepthNotSupported,
     EmptyClip,
@@ -20,6 +21,7 @@ from provenance.watermark.errors import (
     SizeChanges,
     TransparentClip,
 )
+from provenance.watermark.strength import Choice, choose, excerpt_range
 
 DEFAULT_CRF = 18.0
 
@@ -39,14 +41,14 @@ _ONTO_BLACK = (
 
 @dataclass(frozen=True)
 class MarkReport:
-    """What was written. strength: as asked for. dropped_streams: what MP4 could not hold. notes: what else
-    is not as it was in the source, in words.
+    """What was written. choice: how strong, and how safely it is read. dropped_streams: what MP4 could not
+    hold. notes: what else is not as it was in the source, in words.
     """
 
     path: Path
     payload: int
     scheme: str
-    strength: float
+    choice: Choice
     crf: float
     width: int
     height: int
@@ -61,14 +63,15 @@ def mark_file(
     *,
     payload: int,
     key: bytes,
-    strength: float = DEFAULT_STRENGTH,
+    strength: float = 1.0,
     crf: float = DEFAULT_CRF,
     metadata: Mapping[str, str] | None = None,
     draw: Callable[[Any, float], Any] | None = None,
     limits: Limits | None = None,
 ) -> MarkReport:
-    """Writes `src` to `dst` as an H.264 MP4 with the payload in its luma; sound and other streams are
-    carried over. `draw` changes the planes of the frame at a time in seconds after the first one, before it
+    """Writes `src` to `dst` as an H.264 MP4 with the payload in its pictures; sound and other streams
+    are carried over. The mark's levels are chosen on an excerpt (see `strength`); `strength` is a factor on
+    them. `draw` changes the planes of the frame at a time in seconds after the first one, before it
     is marked: a label.
 
     payload: unsigned 64 bit. key: 32 bytes. Frame times stay exact. `dst` appears whole or not at all; what
@@ -83,7 +86,8 @@ def mark_file(
     with open_clip(src, pixel_format="yuv420p", strict=True, limits=limits) as clip:
         probe = clip.probe
         _check(probe)
-        embedder = Embedder(probe.width, probe.height, payload, key, strength=strength)
+        choice = _choose(src, probe, payload, key, limits).scaled(strength)
+        embedder = Embedder(probe.width, probe.height, payload, key, levels=choice.levels)
         frames = iter(clip)
         first = next(frames, None)
         if first is None:
@@ -116,7 +120,7 @@ def mark_file(
         dst,
         payload,
         SCHEME,
-        strength,
+        choice,
         crf,
         probe.width,
         probe.height,
@@ -124,6 +128,16 @@ def mark_file(
         writer.dropped_streams,
         _notes(probe),
     )
+
+
+def _choose(src: Path, probe: Probe, payload: int, key: bytes, limits: Limits | None) -> Choice:
+    rate = probe.frame_rate or Fraction(25)
+    with open_clip(src, pixel_format="yuv420p", limits=limits) as clip:
+        wanted = excerpt_range(probe.duration_s, rate)
+        pictures = [frame.yuv for frame in islice(clip, wanted.start, wanted.stop)]
+    if not pictures:
+        raise EmptyClip(f"{src}: has no frame to mark", hint="check the file with a player")
+    return choose(pictures, rate, payload, key)
 
 
 def _check(probe: Probe) -> None:
