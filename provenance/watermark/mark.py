@@ -86,12 +86,13 @@ def mark_file(
     with open_clip(src, pixel_format="yuv420p", strict=True, limits=limits) as clip:
         probe = clip.probe
         _check(probe)
-        choice = _choose(src, probe, payload, key, limits).scaled(strength)
-        embedder = Embedder(probe.width, probe.height, payload, key, levels=choice.levels)
         frames = iter(clip)
         first = next(frames, None)
         if first is None:
             raise EmptyClip(f"{src}: has no frame to mark", hint="check the file with a player")
+        _check_frame(first, probe)
+        choice = _choose(src, probe, payload, key, limits).scaled(strength)
+        embedder = Embedder(probe.width, probe.height, payload, key, levels=choice.levels)
         writer = ClipWriter(
             dst,
             width=probe.width,
