@@ -143,7 +143,7 @@ class _Painter:
         if seen.shape != self._size:
             seen = np.asarray(cv2.resize(seen, (columns, rows), interpolation=cv2.INTER_AREA))
         delta = self._pattern * seen
-        delta *= min(_MOST_IN_THE_DARK, self._level * gain / max(1e-6, float(delta.std())))
+        delta *= self._level * gain * min(_MOST_IN_THE_DARK, 1 / max(1e-6, float(delta.std())))
         height, width = self._shape
         full = cv2.warpAffine(
             delta,

@@ -27,7 +27,7 @@ _MOST_PICTURES = 36
 _READ = 4  # every fourth picture of the excerpt is read
 
 _OWN_CRF, _REFERENCE_CRF = 23, 37
-NEEDED = 13.5  # at this correlation nine payloads in ten are decoded
+NEEDED = 13.0  # at this correlation nine payloads in ten are decoded
 _LUMA_NEEDS, _TOGETHER_NEEDS = 1.2, 1.1  # times NEEDED
 
 
