@@ -23,7 +23,6 @@ clips, or who train a network on pairs of marked and unmarked clips.
 """
 
 import csv
-import io
 import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,13 +31,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from measure import arguments, report
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from media import MediaError, Planes, open_clip
+from media import MediaError, Planes, open_clip, recode
+from media.planes import plane_array
+from media.recode import frame_of
 from provenance.agreement import agreement
 from provenance.fingerprint import QUERY_RATE_HZ, RECORD_RATE_HZ, ClipFingerprint, Fingerprinter
 from provenance.watermark import Detector, Embedder, evidence
@@ -99,35 +99,14 @@ def fitted(planes: Planes, width: int, height: int) -> Planes:
     top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
     y = planes[0][2 * top : 2 * (top + kept[0]), 2 * left : 2 * (left + kept[1])]
     u, v = (plane[top : top + kept[0], left : left + kept[1]] for plane in planes[1:])
-    return split(frame_of((y, u, v)).reformat(width=width, height=height, interpolation="BICUBIC"))
-
-
-def frame_of(planes: Planes) -> av.VideoFrame:
-    flat = np.concatenate([np.ascontiguousarray(plane).ravel() for plane in planes])
-    return av.VideoFrame.from_ndarray(flat.reshape(-1, planes[0].shape[1]), format="yuv420p")
-
-
-def split(frame: av.VideoFrame) -> Planes:
-    flat = np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8).ravel()
-    height, width = frame.height, frame.width
-    y, u, v = np.split(flat, [height * width, height * width * 5 // 4])
-    half = height // 2, width // 2
-    return y.reshape(height, width), u.reshape(half), v.reshape(half)
+    scaled = frame_of((y, u, v)).reformat(width=width, height=height, interpolation="BICUBIC")
+    y, u, v = (plane_array(plane).copy() for plane in scaled.planes)
+    return y, u, v
 
 
 def published(clip: Clip, crf: float) -> Clip:
     """The clip as a player shows it after H.264."""
-    file = io.BytesIO()
-    height, width = clip[0][0].shape
-    with av.open(file, "w", format="mp4") as output:
-        stream: Any = output.add_stream("libx264", rate=Fraction(RATE), options={"crf": f"{crf:g}"})
-        stream.width, stream.height, stream.pix_fmt, stream.thread_count = width, height, "yuv420p", 1
-        for planes in clip:
-            output.mux(stream.encode(frame_of(planes)))
-        output.mux(stream.encode(None))
-    file.seek(0)
-    with av.open(file, "r") as reader:
-        return [split(frame) for frame in reader.decode(video=0)]
+    return recode(clip, RATE, crf=crf)[0]
 
 
 def marked(clip: Clip, payload: int, key: bytes = KEY) -> Clip:
