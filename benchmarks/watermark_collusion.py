@@ -436,8 +436,8 @@ def main() -> None:
     clips = read_clips(paths_of(options.clips, options.split), width, height, options.frames)
     plain = [clip for clip, _ in zip(clips, range(options.victims), strict=False)]
     victims = [victim_of(clip, number, options.crf) for number, clip in enumerate(plain)]
-    if not victims:
-        raise SystemExit("no clip is long and large enough")
+    if len(victims) < 2:
+        raise SystemExit("a transplant takes two clips that are long and large enough")
     table = Table(options.crf)
     attack_alone(table, victims, factors)
     attack_with_many(table, victims, clips, counts, factors, options.crf)
