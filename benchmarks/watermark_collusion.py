@@ -16,14 +16,13 @@ and encoded; what he makes is encoded again before it is read. The attacks:
 
 Printed for each: how often the right payload is read, only a mark's presence, or nothing; a payload that none of the
 clips carries would be "wrong"; the same after a crop, which the pilot is needed for; the correlations at the true pose
-and the attack's PSNR-Y against the published clip.
+and the attack's PSNR against the published clip, of luma and blue-difference.
 
 It does not show attackers who have the key or the detector's answers, who cluster cells by how they flip between
 clips, or who train a network on pairs of marked and unmarked clips.
 """
 
 import csv
-import io
 import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,27 +31,30 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from measure import arguments, report
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from media import MediaError, Planes, open_clip
+from media import MediaError, Planes, open_clip, recode
+from media.planes import plane_array
+from media.recode import frame_of
 from provenance.agreement import agreement
 from provenance.fingerprint import QUERY_RATE_HZ, RECORD_RATE_HZ, ClipFingerprint, Fingerprinter
-from provenance.watermark import Detector, Embedder
-from provenance.watermark.carrier import carrier
+from provenance.watermark import Detector, Embedder, evidence
+from provenance.watermark.carrier import GRIDS, carrier
 from provenance.watermark.ecc import encode
-from provenance.watermark.evidence import cells
-from provenance.watermark.pose import IDENTITY, sample
+from provenance.watermark.pose import IDENTITY
 from provenance.watermark.response import Reader
 
 VIDEO = {".mp4", ".webm", ".mkv", ".mov", ".gif", ".avi"}
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 RATE = 12
 SMOOTHING_CELLS = 0.8
-PLANE_CELLS = (96, 48, 48)  # along the short side of each plane: what the attacker knows of the scheme
+PLANE_CELLS = (
+    96,
+    32,
+)  # along the short side of each plane that is marked: what the attacker knows of the scheme
 TEXTURE_PX = 9
 QUIET = 0.5  # variance, 8-bit levels²: below it a place tells no more
 
@@ -97,35 +99,14 @@ def fitted(planes: Planes, width: int, height: int) -> Planes:
     top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
     y = planes[0][2 * top : 2 * (top + kept[0]), 2 * left : 2 * (left + kept[1])]
     u, v = (plane[top : top + kept[0], left : left + kept[1]] for plane in planes[1:])
-    return split(frame_of((y, u, v)).reformat(width=width, height=height, interpolation="BICUBIC"))
-
-
-def frame_of(planes: Planes) -> av.VideoFrame:
-    flat = np.concatenate([np.ascontiguousarray(plane).ravel() for plane in planes])
-    return av.VideoFrame.from_ndarray(flat.reshape(-1, planes[0].shape[1]), format="yuv420p")
-
-
-def split(frame: av.VideoFrame) -> Planes:
-    flat = np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8).ravel()
-    height, width = frame.height, frame.width
-    y, u, v = np.split(flat, [height * width, height * width * 5 // 4])
-    half = height // 2, width // 2
-    return y.reshape(height, width), u.reshape(half), v.reshape(half)
+    scaled = frame_of((y, u, v)).reformat(width=width, height=height, interpolation="BICUBIC")
+    y, u, v = (plane_array(plane).copy() for plane in scaled.planes)
+    return y, u, v
 
 
 def published(clip: Clip, crf: float) -> Clip:
     """The clip as a player shows it after H.264."""
-    file = io.BytesIO()
-    height, width = clip[0][0].shape
-    with av.open(file, "w", format="mp4") as output:
-        stream: Any = output.add_stream("libx264", rate=Fraction(RATE), options={"crf": f"{crf:g}"})
-        stream.width, stream.height, stream.pix_fmt, stream.thread_count = width, height, "yuv420p", 1
-        for planes in clip:
-            output.mux(stream.encode(frame_of(planes)))
-        output.mux(stream.encode(None))
-    file.seek(0)
-    with av.open(file, "r") as reader:
-        return [split(frame) for frame in reader.decode(video=0)]
+    return recode(clip, RATE, crf=crf)[0]
 
 
 def marked(clip: Clip, payload: int, key: bytes = KEY) -> Clip:
@@ -154,9 +135,9 @@ class Estimate:
 
     def add(self, clip: Clip) -> None:
         for planes in clip:
-            for index, plane in enumerate(planes):
-                values = plane.astype(np.float32)
-                sigma = SMOOTHING_CELLS * min(values.shape) / PLANE_CELLS[index]
+            for index, number_of_cells in enumerate(PLANE_CELLS):
+                values = planes[index].astype(np.float32)
+                sigma = SMOOTHING_CELLS * min(values.shape) / number_of_cells
                 residual = values - ndimage.gaussian_filter(values, sigma)
                 weight = 1 / (ndimage.uniform_filter(residual * residual, TEXTURE_PX) + QUIET)
                 if len(self._sums) == index:
@@ -170,13 +151,18 @@ class Estimate:
 
 
 def added(clip: Clip, pattern: Sequence[NDArray[np.float32]], factor: float) -> Clip:
-    return [
-        tuple(
-            np.clip(np.rint(plane + factor * part), 0, 255).astype(np.uint8)
-            for plane, part in zip(planes, pattern, strict=True)
-        )
-        for planes in clip
-    ]  # type: ignore[misc]
+    """The clip with `factor` times the pattern, rounded at random: a tenth of a level is there in a tenth of the
+    pictures, where plain rounding would drop it from all.
+    """
+    rng = np.random.default_rng(0)
+    made: Clip = []
+    for planes in clip:
+        changed = [
+            np.clip(np.floor(plane + factor * part + rng.random(part.shape)), 0, 255).astype(np.uint8)
+            for plane, part in zip(planes, pattern, strict=False)
+        ]
+        made.append((*changed, *planes[len(changed) :]))  # type: ignore[arg-type]
+    return made
 
 
 def colluded(copies: list[Clip], how: str) -> Clip:
@@ -233,24 +219,30 @@ def cropped(clip: Clip) -> Clip:
     ]  # type: ignore[misc]  # fmt: skip
 
 
-def true_pose_z(clip: Clip, payload: int, key: bytes = KEY) -> tuple[float, float]:
-    """Correlations of pilot and payload where they were put. The one place here that knows the detector's inside."""
+def true_pose_z(clip: Clip, payload: int, key: bytes = KEY) -> Row:
+    """Each layer's correlation with pilot and payload where they were put, in standard deviations. The one place
+    here that knows the detector's inside.
+    """
     height, width = clip[0][0].shape
     reader = Reader(width, height)
     response = reader.silence()
-    for y, _, _ in clip:
-        response = response + reader.read(y)
+    for planes in clip:
+        response = response + reader.read(planes)
     response = response.clipped()
-    layout = cells(carrier(key))
-    values = sample(response, IDENTITY, layout.data) * layout.data_signs
-    energy = max(1e-12, float(values @ values) ** 0.5)
-    pilot = layout.pilot_z(sample(response, IDENTITY, layout.pilot))
-    return pilot, float(values @ encode(payload)[layout.data_bits]) / energy
+    layout = evidence.cells(carrier(key))
+    pilots = evidence.pilot_chips(response, IDENTITY, layout)
+    payloads = evidence.data_chips(response, IDENTITY, layout)
+    z = {}
+    for grid, layer, pilot, data in zip(GRIDS, layout, pilots, payloads, strict=True):
+        z[f"{grid.name} pilot z"] = evidence.correlation(pilot)
+        z[f"{grid.name} payload z"] = evidence.correlation(data * encode(payload)[layer.data_bits])
+    return z
 
 
-def psnr_y(one: Clip, other: Clip) -> float:
-    error = np.mean([np.mean((a[0].astype(np.float32) - b[0]) ** 2) for a, b in zip(one, other, strict=True)])
-    return float(10 * np.log10(255**2 / max(1e-9, float(error))))
+def psnr(one: Clip, other: Clip, plane: int) -> float:
+    errors = [np.mean((a[plane].astype(np.float32) - b[plane]) ** 2) for a, b in zip(one, other, strict=True)]
+    error = float(np.mean(errors))
+    return 10 * np.log10(255**2 / error) if error else float("inf")
 
 
 def fingerprint(clip: Clip, rate_hz: float) -> ClipFingerprint:
@@ -284,14 +276,8 @@ class Table:
         said = asked(shown, payloads, key)
         after_crop = asked(cropped(shown), payloads, key)
         read = said.payload if said.state == "read" and said.payload is not None else payloads[0]
-        pilot, payload = true_pose_z(shown, read, key)
-        outcome: Row = {
-            "said": said.state,
-            "after crop": after_crop.state,
-            "pilot": pilot,
-            "payload": payload,
-        }
-        outcome["psnr"] = psnr_y(made, before)
+        outcome: Row = {"said": said.state, "after crop": after_crop.state} | true_pose_z(shown, read, key)
+        outcome |= {f"PSNR-{name}, dB": psnr(made, before, index) for index, name in enumerate("YU")}
         if record is not None:
             outcome["agreement"] = agreement(fingerprint(shown, QUERY_RATE_HZ), record).state
         self._outcomes.setdefault((attack, clips, factor), []).append(outcome)
@@ -301,14 +287,15 @@ class Table:
         rows = []
         for (attack, clips, factor), outcomes in self._outcomes.items():
             count = {name: [one[name] for one in outcomes].count for name in ("said", "after crop")}
-            mean = {
-                name: float(np.mean([one[name] for one in outcomes])) for name in ("pilot", "payload", "psnr")
-            }
             row: Row = {"attack": attack, "clips": clips, "k": factor, "tried": len(outcomes)}
             row |= {state: count["said"](state) for state in ("read", "present", "not found")}
             row |= {f"{state} after a crop": count["after crop"](state) for state in ("read", "present")}
             row["wrong"] = count["said"]("wrong") + count["after crop"]("wrong")
-            row |= {"pilot z": mean["pilot"], "payload z": mean["payload"], "PSNR-Y, dB": mean["psnr"]}
+            row |= {
+                name: float(np.mean([one[name] for one in outcomes]))
+                for name in outcomes[0]
+                if name.endswith((" z", " dB"))
+            }
             agreements = [one["agreement"] for one in outcomes if "agreement" in one]
             if agreements:
                 row["fingerprint"] = ", ".join(f"{agreements.count(s)} {s}" for s in sorted(set(agreements)))
@@ -402,14 +389,16 @@ def draw(rows: list[Row], target: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    names = [name for name in rows[0] if name.endswith((" z", " dB"))]
+    figure, grid = pyplot.subplots(2, 3, figsize=(13, 7.5), layout="constrained")
+    panels = grid.ravel()
     unharmed = next(row for row in rows if row["attack"] == "none")
     many = [row for row in rows if row["attack"] in ("clips of a key", "... other key")]
     for attack, factor in dict.fromkeys((row["attack"], row["k"]) for row in many):
         chosen = [row for row in many if (row["attack"], row["k"]) == (attack, factor)]
         style = "--" if attack == "... other key" else "-"
         label = f"another key's, k = {factor:g}" if attack == "... other key" else f"k = {factor:g}"
-        for panel, name in zip(panels, ("pilot z", "payload z", "PSNR-Y, dB"), strict=True):
+        for panel, name in zip(panels, names, strict=True):
             panel.plot(
                 [row["clips"] for row in chosen],
                 [row[name] for row in chosen],
@@ -417,9 +406,9 @@ def draw(rows: list[Row], target: Path) -> None:
                 marker="o",
                 label=label,
             )
-    for panel, name in zip(panels, ("pilot z", "payload z", "PSNR-Y, dB"), strict=True):
+    for panel, name in zip(panels, names, strict=True):
         panel.set(xscale="log", xlabel="clips of one key that were averaged", ylabel=name)
-        if name != "PSNR-Y, dB":
+        if name.endswith(" z"):
             panel.axhline(unharmed[name], color="grey", linestyle=":", label="no attack")
         panel.legend(fontsize=8)
     figure.savefig(target, dpi=120)
@@ -447,8 +436,8 @@ def main() -> None:
     clips = read_clips(paths_of(options.clips, options.split), width, height, options.frames)
     plain = [clip for clip, _ in zip(clips, range(options.victims), strict=False)]
     victims = [victim_of(clip, number, options.crf) for number, clip in enumerate(plain)]
-    if not victims:
-        raise SystemExit("no clip is long and large enough")
+    if len(victims) < 2:
+        raise SystemExit("a transplant takes two clips that are long and large enough")
     table = Table(options.crf)
     attack_alone(table, victims, factors)
     attack_with_many(table, victims, clips, counts, factors, options.crf)

@@ -37,11 +37,11 @@ from scipy.special import ndtr
 
 from media import MediaError, Planes, open_clip
 from provenance.watermark import Detector, evidence, search
-from provenance.watermark.carrier import carrier
+from provenance.watermark.carrier import GRIDS, carrier
 from provenance.watermark.detect import MIN_READ_SHORT_SIDE, READ_RATE
 from provenance.watermark.ecc import PAYLOAD_BITS, encode
-from provenance.watermark.evidence import FALSE_ALARM, cells
-from provenance.watermark.pose import IDENTITY, sample
+from provenance.watermark.evidence import FALSE_ALARM
+from provenance.watermark.pose import IDENTITY
 from provenance.watermark.response import Reader
 
 VIDEO = {".mp4", ".webm", ".mkv", ".mov", ".gif", ".avi"}
@@ -81,21 +81,24 @@ def verdict(detector: Detector, key: bytes) -> Row:
     }
 
 
-def fixed_pose_z(window: Window, keys: Iterable[bytes]) -> Iterator[tuple[float, float]]:
-    """Correlation of the pilot, and of the cells of a payload drawn from the key, with an unmarked window."""
+def fixed_pose_z(window: Window, keys: Iterable[bytes]) -> Iterator[Row]:
+    """Each layer's correlation, in an unmarked window, with the pilot and with a payload drawn from the key."""
     height, width = window[0][0].shape
     reader = Reader(width, height)
     response = reader.silence()
-    for y, _, _ in window:
-        response = response + reader.read(y)
+    for planes in window:
+        response = response + reader.read(planes)
     response = response.clipped()
     for key in keys:
-        layout = cells(carrier(key))
-        pilot_z = layout.pilot_z(sample(response, IDENTITY, layout.pilot))
-        values = sample(response, IDENTITY, layout.data) * layout.data_signs
+        layout = evidence.cells(carrier(key))
         payload = int.from_bytes(hashlib.sha256(key).digest()[: PAYLOAD_BITS // 8], "big")
-        energy = float(values @ values) ** 0.5
-        yield pilot_z, float(values @ encode(payload)[layout.data_bits]) / energy if energy else 0.0
+        pilots = evidence.pilot_chips(response, IDENTITY, layout)
+        payloads = evidence.data_chips(response, IDENTITY, layout)
+        z = {}
+        for grid, layer, pilot, data in zip(GRIDS, layout, pilots, payloads, strict=True):
+            z[f"{grid.name} pilot"] = evidence.correlation(pilot)
+            z[f"{grid.name} payload"] = evidence.correlation(data * encode(payload)[layer.data_bits])
+        yield z
 
 
 # ---------------------------------------------------------------- unmarked pictures
@@ -215,8 +218,8 @@ def correlate_clip(work: Work) -> tuple[list[Row], str | None]:
     for at, window in enumerate(windows):
         numbers = work.numbers[at :: len(windows)]
         keys = [random_key(work.seed, work.clip, number) for number in numbers]
-        for number, (pilot, data) in zip(numbers, fixed_pose_z(window, keys), strict=True):
-            rows.append({"clip": work.clip, "number": number, "pilot_z": pilot, "data_z": data})
+        for number, z in zip(numbers, fixed_pose_z(window, keys), strict=True):
+            rows.append({"clip": work.clip, "number": number} | z)
     return rows, complaint
 
 
@@ -279,19 +282,24 @@ def search_table(rows: list[Row]) -> list[Row]:
     return [{"what": what, "value": value} for what, value in values.items()]
 
 
+def fixed_pose_values(rows: list[Row]) -> dict[str, NDArray[np.float64]]:
+    names = [name for name in rows[0] if name.endswith(("pilot", "payload"))]
+    return {name: np.array([row[name] for row in rows]) for name in names}
+
+
 def fixed_pose_table(rows: list[Row]) -> list[Row]:
-    z = {name: np.array([row[name] for row in rows]) for name in ("pilot_z", "data_z")}
-    table = [
+    z = fixed_pose_values(rows)
+    table: list[Row] = [
         {"z": f"≥ {t:g}"}
-        | {f"{name.removesuffix('_z')}: share": float((values >= t).mean()) for name, values in z.items()}
+        | {name: float((values >= t).mean()) for name, values in z.items()}
         | {"bound exp(-z²/2)": exp(-t * t / 2), "normal tail": float(ndtr(-t))}
-        for t in (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)
+        for t in (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5)
     ]
-    moments = {
-        f"{name.removesuffix('_z')}: share": f"{v.mean():.3f} ± {v.std():.3f}, most {v.max():.2f}"
-        for name, v in z.items()
-    }
-    return [*table, {"z": f"mean ± deviation of {len(rows)}"} | moments]
+    for what, of in (("mean", np.mean), ("deviation", np.std), ("highest", np.max)):
+        table.append(
+            {"z": f"{what} of {len(rows)}"} | {name: float(of(values)) for name, values in z.items()}
+        )
+    return table
 
 
 def draw_searches(rows: list[Row], target: Path) -> None:
@@ -333,9 +341,8 @@ def draw_fixed_pose(rows: list[Row], target: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(6.5, 4.2), layout="constrained")
     grid = np.linspace(0, 5, 100)
-    for name, label in (("pilot_z", "pilot"), ("data_z", "a random payload")):
-        z = np.sort([row[name] for row in rows])
-        axes.step(z, 1 - np.arange(len(z)) / len(z), where="pre", label=f"{label}, {len(z)} keys")
+    for name, values in fixed_pose_values(rows).items():
+        axes.step(np.sort(values), 1 - np.arange(len(values)) / len(values), where="pre", label=name)
     axes.plot(grid, np.exp(-(grid**2) / 2), "k--", label="bound exp(-z²/2)")
     axes.plot(grid, ndtr(-grid), "k:", label="normal tail")
     axes.set(

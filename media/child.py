@@ -286,11 +286,13 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
         )  # before a decoder is opened, which may change what the context says
         # Codecs without flags of their own leave it to the container.
         fields = stream.codec_context.field_order > PROGRESSIVE
+        alpha_apart = stream.metadata.get("alpha_mode") == "1"  # WebM: beside the pictures, not decoded
         decoded = iter(frames)
         head = next(decoded, None)
         if head is None:
             raise no_frame(path)
         rotation = int(head[2].rotation)
+        said |= {"width": head[2].width, "height": head[2].height}  # containers may say another size
         wire.send({"kind": "probe", "probe": upright(said, rotation)})
         if job["probe_only"]:
             return wire.send({"kind": "end", "decode_errors": 0})
@@ -307,7 +309,8 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
                 if time < due:
                     continue
                 due += step * (1 + (time - due) // step)
-            width, height = frame.width, frame.height
+            # The size may change in mid-stream: as in a player, all pictures have the size of the first.
+            width, height = head[2].width, head[2].height
             if job["short_side"] and min(width, height) > job["short_side"]:
                 scale = Fraction(job["short_side"], min(width, height))
                 width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
@@ -318,8 +321,9 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
                     "index": index,
                     "time": [time.numerator, time.denominator],
                     "shapes": [plane.shape for plane in planes],
+                    "rescaled": (frame.width, frame.height) != (head[2].width, head[2].height),
                     "interlaced": fields or frame.interlaced_frame,
-                    "transparent": is_transparent(frame),
+                    "transparent": alpha_apart or is_transparent(frame),
                 },
                 *(np.ascontiguousarray(plane).tobytes() for plane in planes),
             )

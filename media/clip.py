@@ -80,6 +80,7 @@ class Frame:
     planes: tuple[
         Plane, ...
     ]  # yuv420p: Y [H,W], U and V [⌈H/2⌉,⌈W/2⌉]; rgb24: [H,W,3]; gray: [H,W]; all uint8
+    rescaled: bool = False  # was of another size than the first picture, whose size all have here
     interlaced: bool = False  # two fields, each at a time of its own, woven into one picture
     transparent: bool = False  # had pixels through which a background is seen; `planes` have no alpha
 
@@ -122,6 +123,7 @@ class ClipReader:
                 header["index"],
                 Fraction(*header["time"]),
                 planes,
+                rescaled=header["rescaled"],
                 interlaced=header["interlaced"],
                 transparent=header["transparent"],
             )

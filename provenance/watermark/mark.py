@@ -86,12 +86,13 @@ def mark_file(
     with open_clip(src, pixel_format="yuv420p", strict=True, limits=limits) as clip:
         probe = clip.probe
         _check(probe)
-        choice = _choose(src, probe, payload, key, limits).scaled(strength)
-        embedder = Embedder(probe.width, probe.height, payload, key, levels=choice.levels)
         frames = iter(clip)
         first = next(frames, None)
         if first is None:
             raise EmptyClip(f"{src}: has no frame to mark", hint="check the file with a player")
+        _check_frame(first, probe)
+        choice = _choose(src, probe, payload, key, limits).scaled(strength)
+        embedder = Embedder(probe.width, probe.height, payload, key, levels=choice.levels)
         writer = ClipWriter(
             dst,
             width=probe.width,
@@ -162,11 +163,9 @@ def _check_frame(frame: Frame, probe: Probe) -> None:
             f"{probe.path}: has transparent pixels, which an MP4 that plays anywhere cannot hold",
             hint=f"lay it onto a background first: {_ONTO_BLACK}",
         )
-    height, width = frame.yuv[0].shape
-    if (width, height) != (probe.width, probe.height):
+    if frame.rescaled:
         raise SizeChanges(
-            f"{probe.path}: starts with {probe.width}x{probe.height}, at {float(frame.time):g} s it has "
-            f"{width}x{height}",
+            f"{probe.path}: starts with {probe.width}x{probe.height}, but not all of its pictures have that size",
             hint=f"bring it to one size first: ffmpeg -i IN -vf scale={probe.width}:{probe.height} OUT.mp4",
         )
 
