@@ -7,6 +7,7 @@ WatermarkError
 │   ├── DepthNotSupported more than 8 bits a sample
 │   └── EmptyClip         no frame at all
 ├── SameFile              source and destination are one file
+├── ModelUnavailable      a network that reads foreign marks is missing, or is another one
 ├── BadKey                not 32 bytes
 └── BadPayload            not an unsigned 64-bit integer
 """
@@ -42,6 +43,10 @@ class EmptyClip(UnmarkableClip):
 
 class SameFile(WatermarkError):
     """Source and destination are the same file."""
+
+
+class ModelUnavailable(WatermarkError):
+    """The network that reads a foreign mark is not installed, or is not the one whose error rate was measured."""
 
 
 class BadKey(WatermarkError, ValueError):
