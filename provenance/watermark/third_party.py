@@ -39,9 +39,11 @@ _BORDER = 1e-6  # how near a decision rounding can matter: a thousand times the 
 # Differencing makes neighbouring sums depend on each other: sums of white votes count as 1 in 1.69 (the sum of
 # the squared autocorrelations). Rounded up, for pictures whose votes are not white.
 _INDEPENDENT = 1 / 2
-_REPEATING = 0.9  # share of bits that are as in a shorter payload written over and over
+_AS_STRONG = 0.8  # share of the energy that two readings of one payload have in common
+_SAME = 0.9  # share of bits that a damaged payload has in common with the known one that it is
 _AGREEING = 0.95  # share of bits on which two halves of the picture agree
-_MARGIN = 2.0  # of the least certain bit, in standard deviations of fair votes
+_MARGIN = 2.0  # of the least certain bit of a payload that counts as read
+_DIFFERENT = 3.0  # margin of a bit that is certainly another one
 
 
 def _bits(value: int, length: int) -> Bits:
@@ -106,7 +108,12 @@ def read_third_party(rgb_frames: Iterable[NDArray[np.uint8]]) -> tuple[ThirdPart
     or of another size than the first, are passed over.
     """
     found = [_mark(ones, method) for method, ones in block_votes(rgb_frames).items()]
-    return tuple(mark for mark in found if mark is not None)
+    marks = sorted((mark for mark in found if mark is not None), key=lambda mark: mark.p_value)
+    # A mark of one method shows faintly in the other's votes.
+    others = (
+        mark for mark in marks[1:] if mark.state == "marked" and mark.payload_hex != marks[0].payload_hex
+    )
+    return (*marks[:1], *others)
 
 
 def block_votes(rgb_frames: Iterable[NDArray[np.uint8]]) -> dict[Method, Votes]:
@@ -232,20 +239,33 @@ def trials(ones: Votes) -> tuple[Trial, ...]:
 
 
 def _mark(ones: Votes, method: Method) -> ThirdPartyMark | None:
-    found = [trial for trial in trials(ones) if trial.corrected < FALSE_ALARM]
-    known = [trial for trial in found if trial.known_as is not None]
-    if known:
-        best = min(known, key=lambda trial: trial.p_value)
-        payload = KNOWN[best.known_as or ""]
-        return _described(payload, method, best.corrected, "marked", best.known_as)
+    asked = trials(ones)
+    found = [trial for trial in asked if trial.corrected < FALSE_ALARM]
     if not found:
         return None
+    p_value = min(trial.corrected for trial in found)
+    for trial in sorted(found, key=lambda trial: trial.p_value):
+        if trial.known_as is not None and _is_this(KNOWN[trial.known_as], ones):
+            return _described(KNOWN[trial.known_as], method, p_value, "marked", trial.known_as)
     # Lengths that have something in common with the right one show some of its energy, its multiples all of it.
-    best = max(found, key=lambda trial: trial.energy)
-    length = min(shorter for shorter in LENGTHS if _repeats(ones, shorter, best.length))
+    energy = {trial.length: trial.energy for trial in asked if trial.known_as is None}
+    longest = max(found, key=lambda trial: energy.get(trial.length, 0.0)).length
+    enough = _AS_STRONG * energy.get(longest, 0.0)
+    length = min(
+        shorter
+        for shorter in (*LENGTHS, longest)
+        if _repeats(ones, shorter, longest) and energy.get(shorter, enough) >= enough
+    )
     is_readable = _is_readable(ones, length)
     state: Literal["marked", "present_unreadable"] = "marked" if is_readable else "present_unreadable"
-    return _described(read_bits(ones, length), method, best.corrected, state)
+    return _described(read_bits(ones, length), method, p_value, state)
+
+
+def _is_this(payload: Bits, ones: Votes) -> bool:
+    """Whether a payload that is in part there, is there: texts have bits in common with each other."""
+    read = read_bits(ones, len(payload))
+    agreeing = float((read == payload).mean())
+    return agreeing == 1 or (agreeing >= _SAME and not _is_readable(ones, len(payload)))
 
 
 def _described(
@@ -320,11 +340,18 @@ def correlation_test(
 
 
 def _repeats(ones: Votes, length: int, multiple: int) -> bool:
-    """Whether what is read at the multiple is what is read at this length, over and over."""
+    """Whether nothing is read at the multiple but what is read at this length, over and over."""
     if multiple % length:
         return False
     repeated = np.resize(read_bits(ones, length), multiple)
-    return bool((read_bits(ones, multiple) == repeated).mean() >= _REPEATING)
+    differing = (read_bits(ones, multiple) != repeated) & (_margins(ones, multiple) > _DIFFERENT)
+    return not differing.any()
+
+
+def _margins(ones: Votes, length: int) -> NDArray[np.float64]:
+    """How far every bit is from being read otherwise, in standard deviations of fair votes."""
+    share, counts = _sums(ones, length)
+    return np.asarray(np.abs(share - share.mean()) * 2 * np.sqrt(counts))
 
 
 def _is_readable(ones: Votes, length: int) -> bool:
@@ -335,6 +362,4 @@ def _is_readable(ones: Votes, length: int) -> bool:
         return False
     sums = [_sums(ones, length, half)[0] for half in _halves(ones.shape)]
     left, right = (share > share.mean() for share in sums)
-    share, counts = _sums(ones, length)
-    margin = np.abs(share - share.mean()) * 2 * np.sqrt(counts)
-    return bool((left == right).mean() >= _AGREEING and margin.min() >= _MARGIN)
+    return bool((left == right).mean() >= _AGREEING and _margins(ones, length).min() >= _MARGIN)
