@@ -10,6 +10,7 @@ and nothing of a mark, and is taken off; what is then left of two crops is corre
 """
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,12 +35,39 @@ _ONE_PICTURE = 2.0  # levels of 255 by which two crops differ: of one picture th
 Answers = NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the network answers to two crops of a frame, and the chance of answers so alike without a mark."""
+
+    first: Answers
+    last: Answers
+    p_value: float
+
+
 def read_riva_gan(rgb: NDArray[np.uint8], decoder: Path | None = None) -> ThirdPartyMark | None:
     """The rivaGan mark of a frame, uint8[H, W, 3] at the size at which it was published; about a second.
 
     Two crops at the ends of the longer side are read. `decoder`: the network's file, else the package's.
     Raises `ModelUnavailable`.
     """
+    seen = look(rgb, decoder)
+    if seen is None or seen.p_value >= FALSE_ALARM:
+        return None
+    bits = bits_of((seen.first + seen.last) / 2)
+    agreeing = int((bits_of(seen.first) == bits_of(seen.last)).sum())
+    is_readable = agreeing >= _AGREEING
+    return ThirdPartyMark(
+        method="rivaGan",
+        payload_hex=np.packbits(bits).tobytes().hex(),
+        length=BITS,
+        p_value=seen.p_value,
+        state="marked" if is_readable else "present_unreadable",
+        readings=readings(bits) if is_readable else {},
+    )
+
+
+def look(rgb: NDArray[np.uint8], decoder: Path | None = None) -> Look | None:
+    """As `read_riva_gan`, without a verdict; None where the frame is too small, or both its ends are one picture."""
     network = load_decoder(decoder or packaged_decoder())
     if rgb.shape[0] * rgb.shape[1] < MIN_AREA:
         return None
@@ -48,19 +76,8 @@ def read_riva_gan(rgb: NDArray[np.uint8], decoder: Path | None = None) -> ThirdP
         return None
     at_first, at_last = answers(network, first), answers(network, last)
     own = (at_first - answers(network, first[:, ::-1]), at_last - answers(network, last[:, ::-1]))
-    p_value, _ = correlation_test(own[0], own[1], _INDEPENDENT)
-    if p_value >= FALSE_ALARM:
-        return None
-    bits = bits_of((at_first + at_last) / 2)
-    is_readable = int((bits_of(at_first) == bits_of(at_last)).sum()) >= _AGREEING
-    return ThirdPartyMark(
-        method="rivaGan",
-        payload_hex=np.packbits(bits).tobytes().hex(),
-        length=BITS,
-        p_value=p_value,
-        state="marked" if is_readable else "present_unreadable",
-        readings=readings(bits) if is_readable else {},
-    )
+    p_value, _ = correlation_test(*own, _INDEPENDENT)
+    return Look(at_first, at_last, p_value)
 
 
 def answers(network: Any, rgb: NDArray[np.uint8]) -> Answers:

@@ -40,7 +40,9 @@ _BORDER = 1e-6  # how near a decision rounding can matter: a thousand times the 
 # the squared autocorrelations). Rounded up, for pictures whose votes are not white.
 _INDEPENDENT = 1 / 2
 _AS_STRONG = 0.8  # share of the energy that two readings of one payload have in common
-_SAME = 0.9  # share of bits that a damaged payload has in common with the known one that it is
+_ECHO = 0.5  # correlation of a picture with itself moved sideways, by _NEAR blocks or more
+_NEAR = 4
+_DAMAGED = 0.15  # share of bits that a known payload may have lost
 _AGREEING = 0.95  # share of bits on which two halves of the picture agree
 _MARGIN = 2.0  # of the least certain bit of a payload that counts as read
 _DIFFERENT = 3.0  # margin of a bit that is certainly another one
@@ -107,7 +109,10 @@ def read_third_party(rgb_frames: Iterable[NDArray[np.uint8]]) -> tuple[ThirdPart
     Frames at the size at which they were published: a scaled frame never shows a mark. Frames under MIN_AREA,
     or of another size than the first, are passed over.
     """
-    found = [_mark(ones, method) for method, ones in block_votes(rgb_frames).items()]
+    frames = list(rgb_frames)
+    found = [_mark(ones, method) for method, ones in block_votes(frames).items()]
+    if any(mark is not None and mark.known_as is None for mark in found) and repeats_itself(frames[0]):
+        found = [mark for mark in found if mark is not None and mark.known_as is not None]
     marks = sorted((mark for mark in found if mark is not None), key=lambda mark: mark.p_value)
     # A mark of one method shows faintly in the other's votes.
     others = (
@@ -239,33 +244,66 @@ def trials(ones: Votes) -> tuple[Trial, ...]:
 
 
 def _mark(ones: Votes, method: Method) -> ThirdPartyMark | None:
-    asked = trials(ones)
-    found = [trial for trial in asked if trial.corrected < FALSE_ALARM]
+    found = sorted((one for one in trials(ones) if one.corrected < FALSE_ALARM), key=lambda one: one.p_value)
     if not found:
         return None
     p_value = min(trial.corrected for trial in found)
-    for trial in sorted(found, key=lambda trial: trial.p_value):
+    for trial in found:
         if trial.known_as is not None and _is_this(KNOWN[trial.known_as], ones):
             return _described(KNOWN[trial.known_as], method, p_value, "marked", trial.known_as)
-    # Lengths that have something in common with the right one show some of its energy, its multiples all of it.
-    energy = {trial.length: trial.energy for trial in asked if trial.known_as is None}
-    longest = max(found, key=lambda trial: energy.get(trial.length, 0.0)).length
-    enough = _AS_STRONG * energy.get(longest, 0.0)
-    length = min(
-        shorter
-        for shorter in (*LENGTHS, longest)
-        if _repeats(ones, shorter, longest) and energy.get(shorter, enough) >= enough
-    )
-    is_readable = _is_readable(ones, length)
+    length = _true_length(ones, [trial for trial in found if trial.known_as is None] or found[:1])
+    if length is None:
+        return None
+    is_readable = length in LENGTHS and _is_readable(ones, length)
     state: Literal["marked", "present_unreadable"] = "marked" if is_readable else "present_unreadable"
     return _described(read_bits(ones, length), method, p_value, state)
 
 
+def _true_length(ones: Votes, found: list[Trial]) -> int | None:
+    """The length of a payload; None where it could as well be a picture that repeats itself.
+
+    Lengths that have something in common with the right one show some of its energy, its multiples all of it.
+    """
+    best = max(found, key=lambda trial: trial.energy)
+    busy = _differenced(ones)
+    length = best.length
+    if best.known_as is None:
+        energies = {n: _energy(busy, n) for n in range(1, length + 1) if length % n == 0}
+        length = min(
+            n
+            for n, energy in energies.items()
+            if energy >= _AS_STRONG * best.energy and _repeats(ones, n, best.length)
+        )
+    return length if length >= LENGTHS[0] else None
+
+
+def _energy(busy: Votes, length: int) -> float:
+    (one, _), (other, _) = (_sums(busy, length, half) for half in _halves(busy.shape))
+    return float(((one - one.mean()) * (other - other.mean())).mean())
+
+
+def repeats_itself(rgb: NDArray[np.uint8]) -> bool:
+    """Whether a picture shows one thing side by side, as wallpaper or a stereo pair does: its blocks then agree as
+    those of a mark would. Told by brightness, which the marks leave alone.
+    """
+    rows, columns = (side // (2 * _BLOCK) for side in rgb.shape[:2])
+    grey = rgb[: 8 * rows, : 8 * columns].mean(axis=2).reshape(rows, 8, columns, 8).mean(axis=(1, 3))
+    busy = _differenced(grey)
+    busy -= busy.mean()
+    echoes = np.fft.irfft2(
+        np.abs(np.fft.rfft2(busy, s=(2 * rows, 2 * columns))) ** 2, s=(2 * rows, 2 * columns)
+    )
+    # Of what could be seen twice at that distance: the further away, the less.
+    overlap = 1 - np.arange(columns // 2 + 1) / columns
+    loudest = echoes[:, : columns // 2 + 1].max(axis=0) / overlap
+    return bool(loudest[_NEAR:].max(initial=0.0) > _ECHO * max(float((busy * busy).sum()), 1e-9))
+
+
 def _is_this(payload: Bits, ones: Votes) -> bool:
     """Whether a payload that is in part there, is there: texts have bits in common with each other."""
-    read = read_bits(ones, len(payload))
-    agreeing = float((read == payload).mean())
-    return agreeing == 1 or (agreeing >= _SAME and not _is_readable(ones, len(payload)))
+    differing = read_bits(ones, len(payload)) != payload
+    certain = _margins(ones, len(payload)) > _MARGIN
+    return bool(differing.mean() <= _DAMAGED and not (differing & certain).any())
 
 
 def _described(

@@ -231,6 +231,20 @@ def test_stripes_are_not_taken_for_a_payload() -> None:
     assert read_third_party([np.tile(levels, (384, 1, 1)).astype(np.uint8)]) == ()
 
 
+@pytest.mark.parametrize("width", [512, 640, 1280])
+@pytest.mark.parametrize("period", [32, 128, 256, 320])
+def test_pictures_that_repeat_themselves_are_not_taken_for_a_payload(width: int, period: int) -> None:
+    """Wallpaper, bars, and stereo pairs agree with themselves as the halves of a marked picture do."""
+    rng = np.random.default_rng(period)
+    tile = ndimage.gaussian_filter(rng.normal(size=(period, period, 3)), (3, 3, 0))
+    tile = np.clip(128 + 400 * tile, 0, 255).astype(np.uint8)
+    wallpaper = np.tile(tile, (512 // period + 1, width // period + 1, 1))[:384, :width]
+    bars = np.repeat(wallpaper[:1], 384, axis=0)
+    half = leaves(width // 2)
+    for picture in (wallpaper, bars, np.concatenate([half, half], axis=1)):
+        assert read_third_party([picture]) == ()
+
+
 def test_repeating_a_frame_is_no_further_evidence() -> None:
     assert read_third_party([noise()] * 40) == ()
 
