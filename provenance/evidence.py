@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -19,7 +19,8 @@ from provenance.reading import ManifestReading, read_kept_manifest
 from provenance.recovery import RecoveredSegment
 from provenance.recovery import summary as summary_of
 from provenance.trust import TrustAnchors
-from provenance.watermark import Detection
+from provenance.watermark import Detection, ThirdPartyMark
+from provenance.watermark.third_party import MIN_AREA
 
 State = Literal["holds", "fails", "found", "absent", "unclear", "not_checked"]
 
@@ -256,6 +257,31 @@ def sound_evidence(found: Findings, has_sound: bool) -> Evidence:
         "segments": [{"start_s": one.start_s, "end_s": one.end_s} | plain_json(one.sound) for one in heard]
     }
     return Evidence("sound", state, words[gravest.state], details)
+
+
+def third_party_evidence(marks: Sequence[ThirdPartyMark], width: int, height: int) -> Evidence:
+    """Which other generators' marks are there. `width`, `height`: the size at which they were looked for."""
+    details = {"marks": [plain_json(mark) for mark in marks], "frame": [width, height]}
+    if width * height < MIN_AREA:
+        said = f"not looked for: at {width}×{height}, a picture is too small for the known ones"
+        return Evidence("third_party", "not_checked", said, details)
+    if not marks:
+        said = "no watermark of another generator was found (a resize or a crop would have removed it)"
+        return Evidence("third_party", "absent", said, details)
+    found = [f"{_foreign_name(mark)} ({mark.method}, {_probability(mark.p_value)})" for mark in marks]
+    state: State = "found" if any(mark.state == "marked" for mark in marks) else "unclear"
+    return Evidence("third_party", state, f"a third party's watermark: {', '.join(found)}", details)
+
+
+def _foreign_name(mark: ThirdPartyMark) -> str:
+    if mark.state != "marked":
+        return "there, but too damaged to read"
+    text = mark.readings.get("text")
+    return (
+        mark.known_as
+        or (f"“{text}”" if text else mark.readings.get("uuid"))
+        or f"{mark.length} bits, {mark.payload_hex}"
+    )
 
 
 def _sound_words(has_sound: bool) -> str:

@@ -11,6 +11,7 @@ WatermarkError
 │   ├── FlatClip          nothing but one flat colour in every picture
 │   └── EmptyClip         no frame at all
 ├── SameFile              source and destination are one file
+├── ModelUnavailable      a network that reads foreign marks is missing, or is another one
 ├── BadKey                not 32 bytes
 ├── BadEpoch              not the number of an epoch
 └── BadPayload            not an unsigned 64-bit integer
@@ -63,6 +64,10 @@ class EmptyClip(UnmarkableClip):
 
 class SameFile(WatermarkError):
     """Source and destination are the same file."""
+
+
+class ModelUnavailable(WatermarkError):
+    """The network that reads a foreign mark is not installed, or is not the one whose error rate was measured."""
 
 
 class BadKey(WatermarkError, ValueError):
