@@ -33,7 +33,7 @@ from benchmarks.watermark.attacks import ATTACKS, BY_NAME  # noqa: E402
 from benchmarks.watermark.encoders import PUBLISHED_CRF  # noqa: E402
 from benchmarks.watermark.methods import BASELINES  # noqa: E402
 from benchmarks.watermark.speed import speed  # noqa: E402
-from provenance.watermark import MIN_SHORT_SIDE  # noqa: E402
+from provenance.watermark.embed import SAFE_SHORT_SIDE  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -46,7 +46,9 @@ def arguments() -> argparse.Namespace:
     add("--clips", type=Path, metavar="FOLDER", help="videos; without it, three clips are made here")
     add("--manifest", type=Path, metavar="CSV", help="which of them: columns path, source and split")
     add("--split", help="only these rows of the manifest")
-    add("--min-short-side", type=int, default=MIN_SHORT_SIDE, metavar="PX", help=f"default {MIN_SHORT_SIDE}")
+    add(
+        "--min-short-side", type=int, default=SAFE_SHORT_SIDE, metavar="PX", help=f"default {SAFE_SHORT_SIDE}"
+    )
     add("--per-source", type=int, metavar="M", help="at most so many clips of a source (or sub-folder)")
     add("--limit", type=int, metavar="N", help="at most so many clips, sources in turns")
     add("--seconds", type=float, default=3.0, help="of each clip, from its start (default 3)")

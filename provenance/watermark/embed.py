@@ -11,10 +11,14 @@ from media import Planes
 from provenance.watermark.carrier import CANVAS, MAX_ASPECT, SHORT_SIDE, Grid, Layer, carrier
 from provenance.watermark.errors import AspectTooWide, BadPayload, TooSmallToMark
 
-MIN_SHORT_SIDE = 256
+MIN_SHORT_SIDE = 64
+SAFE_SHORT_SIDE = 256  # below, a mark is only made where it is seen to last
 
 _CELL_PX = 4  # samples of a pattern to a cell
-_PULSE_SIGMAS = (0.45, 0.8)  # of the difference of Gaussians, in cells: a narrower pulse costs a tenth more bytes
+_PULSE_SIGMAS = (
+    0.45,
+    0.8,
+)  # of the difference of Gaussians, in cells: a narrower pulse costs a tenth more bytes
 _BUSY_GAIN = 0.06  # more strength for each level of mean texture: codecs take more there, eyes see less
 _MOST_BUSY = 1.4
 _MOST_IN_THE_DARK = 3.0
@@ -41,7 +45,7 @@ def check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SHORT_SIDE:
         raise TooSmallToMark(
             f"{width}x{height} is too small to mark: the short side needs {MIN_SHORT_SIDE} px",
-            hint="upscale the clip first; 512 px or more survive a re-encode with margin",
+            hint="upscale the clip first, to 512 px or more",
         )
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise AspectTooWide(

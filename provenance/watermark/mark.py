@@ -11,7 +11,7 @@ import numpy as np
 
 from media import ClipWriter, Frame, Limits, Planes, Probe, open_clip
 from provenance.watermark.carrier import SCHEME
-from provenance.watermark.embed import Embedder, check_size
+from provenance.watermark.embed import SAFE_SHORT_SIDE, Embedder, check_size
 from provenance.watermark.errors import (
     DepthNotSupported,
     EmptyClip,
@@ -19,6 +19,7 @@ from provenance.watermark.errors import (
     InterlacedClip,
     SameFile,
     SizeChanges,
+    TooSmallToMark,
     TransparentClip,
 )
 from provenance.watermark.strength import Choice, choose, excerpt_range
@@ -92,6 +93,11 @@ def mark_file(
             raise EmptyClip(f"{src}: has no frame to mark", hint="check the file with a player")
         _check_frame(first, probe)
         choice = _choose(src, probe, payload, key, limits).scaled(strength)
+        if min(probe.width, probe.height) < SAFE_SHORT_SIDE and choice.margin < 1:
+            raise TooSmallToMark(
+                f"{src}: {probe.width}x{probe.height} is too small for a mark that lasts through a re-encode",
+                hint="upscale the clip first, to 512 px or more",
+            )
         embedder = Embedder(probe.width, probe.height, payload, key, levels=choice.levels)
         writer = ClipWriter(
             dst,

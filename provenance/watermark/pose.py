@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from provenance.watermark.carrier import Points
 from provenance.watermark.response import Frame, Map, Response
 
-ENLARGED = 1.4  # the scale of a mark from which on the coarse map is the sharper one
+ENLARGED = 1.27  # the scale of a mark from which on the coarse map is the sharper one
 _ROW = 256
 
 

@@ -26,6 +26,7 @@ _WORTH_A_LOOK = 4.5  # a peak, in standard deviations of its correlation surface
 # The hill climb moves on a lattice laid down beforehand, so that the poses that it could reach are counted.
 _STEPS = {"x": 1 / 8, "y": 1 / 8, "log_scale": 0.001, "angle": 0.001, "stretch": 0.001}
 _REACH = {"x": 20, "y": 20, "log_scale": 40, "angle": 40, "stretch": 40}
+_FIRST = ("x", "y", "log_scale")
 _LATTICE = prod(2 * reach + 1 for reach in _REACH.values())
 _TWO_TESTS = log(2)  # pilot and payload each get half of the budget
 
@@ -271,10 +272,9 @@ def _with_low_frequencies(fine: Spectrum, coarse: Spectrum) -> Spectrum:
     """The sum of two correlations over one field of shifts, sampled finely and coarsely."""
     size, half = len(coarse), coarse.shape[1] - 1
     # Each at unit spread, so that neither layer drowns the other.
-    power_fine, power_coarse = (float(np.vdot(one, one).real) ** 0.5 for one in (fine, coarse))
-    scale = np.float32(_CHROMA_SHARE * power_fine / power_coarse) if power_coarse > 0 else np.float32(0)
-    fine[: size // 2, :half] += scale * coarse[: size // 2, :half]
-    fine[-(size // 2 - 1) :, :half] += scale * coarse[-(size // 2 - 1) :, :half]
+    fine, coarse = (one / max(1e-12, float(np.vdot(one, one).real) ** 0.5) for one in (fine, coarse))
+    fine[: size // 2, :half] += _CHROMA_SHARE * coarse[: size // 2, :half]
+    fine[-(size // 2 - 1) :, :half] += _CHROMA_SHARE * coarse[-(size // 2 - 1) :, :half]
     return fine
 
 
@@ -301,11 +301,17 @@ def _climb(response: Response, start: Pose, layout: tuple[Cells, ...]) -> Pose:
 
     at = dict.fromkeys(_STEPS, 0)
     best, pose = height(at)
-    for stride in (8, 4, 2, 1):
+    # Shift and scale first: most pictures are not tilted, and noise would pull on every step there is.
+    for names, stride in [
+        (_FIRST, 8),
+        (_FIRST, 4),
+        (_FIRST, 2),
+        *((tuple(_STEPS), by) for by in (8, 4, 2, 1)),
+    ]:
         improved = True
         while improved:
             improved = False
-            for name in _STEPS:
+            for name in names:
                 for step in (stride, -stride):
                     tried = at | {name: at[name] + step}
                     if abs(tried[name]) > _REACH[name]:
