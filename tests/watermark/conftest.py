@@ -43,24 +43,33 @@ def rendered(width: int = 512, height: int = 384, frames: int = 24) -> NDArray[n
     return clip
 
 
-def textured(width: int = 512, height: int = 384, frames: int = 24) -> Clip:
-    """Like foliage under a panning camera: fine luma, coarser hues."""
-    rng = np.random.default_rng(8)
+def coloured(rgb: NDArray[np.uint8]) -> Clip:
+    """RGB pictures, uint8[frames, h, w, 3], as a clip."""
+    return [yuv420p_of_rgb(picture) for picture in rgb]
 
-    def field(rows: int, columns: int, layers: dict[float, float]) -> NDArray[np.uint8]:
-        total = np.full((rows, columns), 128, np.float32)
-        for sigma, level in layers.items():
-            layer = ndimage.gaussian_filter(rng.normal(size=total.shape).astype(np.float32), sigma)
-            total += level * layer / layer.std()
-        return np.clip(total, 0, 255).astype(np.uint8)
 
-    y = field(height, width + 2 * frames, {1: 10, 3: 20, 12: 30})
-    u, v = (field(height // 2, width // 2 + frames, {2: 3, 8: 10}) for _ in range(2))
+def textured(width: int = 512, height: int = 384, frames: int = 24) -> list[NDArray[np.uint8]]:
+    """Like foliage under a panning camera: luma planes, uint8[height, width]."""
+    return _panned(height, width, 2, frames, {1: 10, 3: 20, 12: 30}, seed=8)
 
-    def seen(plane: NDArray[np.uint8], left: int, columns: int) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(plane[:, left : left + columns])
 
-    return [(seen(y, 2 * t, width), seen(u, t, width // 2), seen(v, t, width // 2)) for t in range(frames)]
+def foliage(width: int = 512, height: int = 384, frames: int = 24) -> Clip:
+    """The textured luma with coarser hues that pan along."""
+    blue, red = (_panned(height // 2, width // 2, 1, frames, {2: 3, 8: 10}, seed=seed) for seed in (9, 10))
+    return list(zip(textured(width, height, frames), blue, red, strict=True))
+
+
+def _panned(
+    height: int, width: int, step: int, frames: int, grains: dict[float, float], *, seed: int
+) -> list[NDArray[np.uint8]]:
+    """Noise that moves by `step` px a frame; grains: levels by the width of their blur, px."""
+    rng = np.random.default_rng(seed)
+    wide = np.zeros((height, width + step * frames), np.float32)
+    for sigma, level in grains.items():
+        layer = ndimage.gaussian_filter(rng.normal(size=wide.shape).astype(np.float32), sigma)
+        wide += level * layer / layer.std()
+    picture = np.clip(128 + wide, 0, 255).astype(np.uint8)
+    return [np.ascontiguousarray(picture[:, step * t : step * t + width]) for t in range(frames)]
 
 
 def plain(level: int = 120, width: int = 384, height: int = 256, *, blue: int = 128) -> Planes:
@@ -137,14 +146,9 @@ def marked_clip(marked_file: Path) -> Clip:
 
 @pytest.fixture(scope="session")
 def textured_clip() -> Clip:
-    return textured()
+    return foliage()
 
 
 @pytest.fixture(scope="session")
 def marked_texture(textured_clip: Clip) -> Clip:
     return marked(textured_clip)
-
-
-def coloured(rgb: NDArray[np.uint8]) -> Clip:
-    """RGB pictures, uint8[frames, h, w, 3], as a clip."""
-    return [yuv420p_of_rgb(picture) for picture in rgb]
