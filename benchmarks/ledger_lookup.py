@@ -27,7 +27,7 @@ from provenance.ledger.engine import reading, writing
 from provenance.ledger.schema import clip
 
 LOOKUPS = 300
-SCHEME = "org.clipproof.luma.v1"
+SCHEME = "org.clipproof.mark.v2"
 
 _SQLITE = {
     "numbers": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)",

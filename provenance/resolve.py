@@ -67,7 +67,7 @@ class Match:
 def supported_watermarks() -> tuple[str, ...]:
     """Soft binding algorithms that `match_binding` looks up.
 
-    `org.clipproof.luma.v1` is not in the C2PA list of algorithms: only who runs Clipproof reads it.
+    `org.clipproof.mark.v2` is not in the C2PA list of algorithms: only who runs Clipproof reads it.
     """
     return (SOFT_BINDING_ALG,)
 

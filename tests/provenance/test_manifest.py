@@ -41,7 +41,7 @@ def test_a_generated_clip_says_which_model_made_it_and_carries_its_mark(generate
     assert created["when"] == "2026-03-01T12:00:00Z"
     assert marked["action"] == "c2pa.watermarked.bound"
     assert assertions["c2pa.soft-binding"] == {
-        "alg": "org.clipproof.luma.v1",
+        "alg": "org.clipproof.mark.v2",
         "blocks": [{"scope": {"timespan": {"start": 0, "end": 1000}}, "value": "0123456789abcdef"}],
     }
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance.manifest import SOFT_BINDING_ALG
 from provenance.watermark import SCHEME, BadKey, ecc
 from provenance.watermark.carrier import CANVAS, CHROMA, GRIDS, LUMA, SHORT_SIDE, Grid, Layer, carrier
 
@@ -38,6 +39,11 @@ def test_the_scheme_never_changes() -> None:
         "org.clipproof.mark.v2",
         "33c726b26e80b2a874a19bb95ca30318142093ee875b750f1c769665a0d7b070",
     )
+
+
+def test_manifests_name_the_scheme_as_their_soft_binding() -> None:
+    """The ledger finds a clip by the pair of scheme and payload, whichever of the two brought it."""
+    assert SOFT_BINDING_ALG == SCHEME
 
 
 def test_luma_has_three_cells_where_chroma_has_one() -> None:
