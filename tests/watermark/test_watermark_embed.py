@@ -19,13 +19,16 @@ def embedder(picture: Planes, strength: float = 1.0) -> Embedder:
     return Embedder(width, height, 1, KEY, strength=strength)
 
 
-def change(picture: Planes, strength: float = 1.0) -> list[NDArray[np.int16]]:
-    done = embedder(picture, strength).embed(picture, 0)
+def difference(done: Planes, picture: Planes) -> list[NDArray[np.int16]]:
     return [one.astype(np.int16) - other for one, other in zip(done, picture, strict=True)]
 
 
-def rms(difference: NDArray[np.int16]) -> float:
-    return float(np.sqrt(np.mean(difference.astype(float) ** 2)))
+def change(picture: Planes, strength: float = 1.0) -> list[NDArray[np.int16]]:
+    return difference(embedder(picture, strength).embed(picture, 0), picture)
+
+
+def rms(change: NDArray[np.int16]) -> float:
+    return float(np.sqrt(np.mean(change.astype(float) ** 2)))
 
 
 @pytest.mark.parametrize("strength", [1.0, 1.5, 2.0])
@@ -41,6 +44,27 @@ def test_the_default_is_under_half_a_level_in_luma() -> None:
     assert rms(dy) < 0.5
     assert np.abs(dy).max() <= 2
     assert np.abs(du).max() <= 6
+
+
+def psnr_db(change: NDArray[np.int16]) -> float:
+    return 20 * float(np.log10(255 / rms(change)))
+
+
+@pytest.mark.parametrize("name", ["rendered_clip", "textured_clip"])
+def test_luma_stays_above_48_db_and_hues_above_42(name: str, request: pytest.FixtureRequest) -> None:
+    clip: Clip = request.getfixturevalue(name)
+    one = embedder(clip[0])
+    for index, picture in enumerate(clip[::8]):
+        dy, du, _ = difference(one.embed(picture, index), picture)
+        assert psnr_db(dy) > 48
+        assert psnr_db(du) > 42
+
+
+def test_nothing_flickers_where_nothing_moves() -> None:
+    """The mark of a still picture is the same in every frame, past every renewal of its strength."""
+    one = embedder(plain())
+    shown = [one.embed(plain(), Fraction(index, 24)) for index in range(48)]
+    assert all(np.array_equal(done[1], shown[0][1]) for done in shown)
 
 
 def test_the_red_difference_plane_is_not_touched(textured_clip: Clip) -> None:
