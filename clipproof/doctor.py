@@ -41,6 +41,7 @@ def examine(settings: Settings, *, repair: bool = False) -> list[Check]:
         _models,
         _home,
         _keys,
+        _epoch,
         _trust,
         _ledger_and_store,
         _server,
@@ -121,6 +122,20 @@ def _keys(settings: Settings, repair: bool) -> list[Check]:
     soon = left < dt.timedelta(days=settings.expiry_warning_days)
     what = f"{signer.kind} identity of {signer.organization}, valid until {signer.not_after:%Y-%m-%d}"
     return [Check("keys", "bad" if left < dt.timedelta() else "note" if soon else "ok", what)]
+
+
+def _epoch(settings: Settings, repair: bool) -> list[Check]:
+    """A home that was restored from an old backup would mark with a key that was given up."""
+    try:
+        epoch = KeyStore(settings.keys_folder).load().mark_keys.epoch
+        with connect(settings.ledger_url) as ledger:
+            used = ledger.latest_mark_epoch()
+    except (ProvenanceError, LedgerError):
+        return []  # of which the other checks speak
+    if epoch >= used:
+        return [Check("mark key", "ok", f"epoch {epoch}")]
+    behind = f"epoch {epoch}, but clips were marked in epoch {used}: the keys came from an old backup"
+    return [Check("mark key", "bad", f"{behind}. Run `clipproof keys new-epoch`.")]
 
 
 def _trust(settings: Settings, repair: bool) -> list[Check]:

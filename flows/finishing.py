@@ -39,11 +39,12 @@ from provenance.reading import read_manifest
 from provenance.signing import Ingredient, sign_file
 from provenance.sound import RATE_HZ, SoundFingerprint, sound_fingerprint
 from provenance.verify import verify_clip
-from provenance.watermark import DEFAULT_STRENGTH, SCHEME, Embedder, detect_file
+from provenance.watermark import SCHEME, Embedder, choose, detect_file
 from provenance.watermark.detect import READ_RATE
+from provenance.watermark.strength import excerpt_range
 
 # A clip whose own encode loses the mark at the first strength is tried once more, visibly stronger.
-STRENGTHS = (DEFAULT_STRENGTH, 1.6 * DEFAULT_STRENGTH)
+STRENGTHS = (1.0, 1.6)
 MARKED, SIGNED = "marked.mp4", "signed.mp4"
 MARK_DETAILS, MANIFEST = "mark.json", "manifest.c2pa"
 
@@ -84,8 +85,11 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
     height, width = frames.shape[1:3]
     visible = visible_label(home, width, height, forced=labelled)
     attempt = folder / "attempt.mp4"
+    tried = [yuv420p_of_rgb(frames[index]) for index in excerpt_range(float(len(frames) / fps), fps)]
+    choice = choose(tried, fps, run.clip_id, home.keys.mark_key)
     for strength in STRENGTHS:
-        embedder = Embedder(width, height, run.clip_id, home.keys.mark_key, strength=strength)
+        levels = choice.scaled(strength).levels
+        embedder = Embedder(width, height, run.clip_id, home.keys.mark_key, levels=levels)
         with ClipWriter(
             attempt,
             width=width,
@@ -100,7 +104,13 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
                     planes = visible.draw_at(planes, float(index / fps))
                 writer.write(embedder.embed(planes, index / fps), index / fps)
         if reads_back(home, run, attempt):
-            details = {"strength": strength, "crf": home.settings.crf} | dict(delivery)
+            made = {
+                "strength": strength,
+                "epoch": home.keys.mark_keys.epoch,
+                **choice.scaled(strength).details(),
+                "crf": home.settings.crf,
+            }
+            details = made | dict(delivery)
             return keep_marked(folder, attempt, details, visible)
     raise lost_mark(run)
 

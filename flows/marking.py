@@ -140,7 +140,8 @@ def _link(src: Path, linked: Sequence[ClipRow], folder: Path) -> tuple[str, ...]
 
 def _linked(home: Home, src: Path) -> tuple[ClipRow, ...]:
     """The recorded clips whose marks the source carries; none where it is unmarked. Raises `AlreadyMarked`."""
-    found, fingerprint = look(src, home.keys.mark_key)
+    seen = look(src, home.keys.mark_keys, home.ledger)
+    found = seen.detection
     assert found is not None, "there is a key"
     if found.state == "not_found":
         return ()
@@ -152,7 +153,7 @@ def _linked(home: Home, src: Path) -> tuple[ClipRow, ...]:
         raise AlreadyMarked(f"{src}: carries a watermark that cannot be read", hint=hint)
     parts = take_apart(
         found,
-        fingerprint,
+        seen.fingerprint,
         None,
         home.ledger,
         lambda store: read_kept_manifest(store, home.trust),
@@ -188,9 +189,16 @@ def _mark(home: Home, run: Run, src: Path, source: str, folder: Path) -> tuple[s
             draw=None if visible is None else visible.draw_at,
         )
         if finishing.reads_back(home, run, attempt):
-            details = {"strength": strength, "crf": report.crf, "frames": report.frames}
+            details = {
+                "strength": strength,
+                "epoch": home.keys.mark_keys.epoch,
+                **report.choice.details(),
+                "crf": report.crf,
+                "frames": report.frames,
+            }
             finishing.keep_marked(folder, attempt, details, visible)
-            return tuple(
+            dropped = tuple(
                 f"MP4 cannot hold the stream {name}: it was left out" for name in report.dropped_streams
             )
+            return dropped + report.notes
     raise finishing.lost_mark(run)

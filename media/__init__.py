@@ -10,6 +10,7 @@ from media.errors import CorruptMedia, LimitExceeded, MediaError, OutputError, U
 from media.files import atomic_path, require_writable
 from media.limits import Limits
 from media.planes import Planes
+from media.recode import recode
 from media.sound import Sound, read_sound
 from media.store import Store
 from media.writer import ClipWriter, yuv420p_of_rgb
@@ -37,6 +38,7 @@ __all__ = [
     "open_clip",
     "probe",
     "read_sound",
+    "recode",
     "require_writable",
     "stream_digest",
     "yuv420p_of_rgb",

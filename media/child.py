@@ -25,6 +25,16 @@ from media.limits import Limits
 from media.planes import Plane, plane_array
 
 PIXEL_FORMATS = ("yuv420p", "rgb24", "gray")
+BT709, LIMITED, UNSPECIFIED = 1, 1, 2  # FFmpeg's numbers of ITU-T H.273; LIMITED is a range
+PROGRESSIVE = 1  # FFmpeg's field orders: 0 is unknown, those above 1 are interlaced
+SUBSAMPLING = {
+    (8, 8): "4:4:4",
+    (8, 4): "4:4:0",
+    (4, 8): "4:2:2",
+    (4, 4): "4:2:0",
+    (2, 8): "4:1:1",
+    (2, 2): "4:1:0",
+}
 
 
 class RefusalError(Exception):
@@ -104,12 +114,49 @@ def video_stream(container: InputContainer, path: str, limits: Limits) -> Any:
 
 
 def picture(frame: av.VideoFrame, pixel_format: str, width: int, height: int) -> tuple[Plane, ...]:
-    """The frame as planes of `pixel_format`, scaled to width × height with area averaging."""
-    frame = frame.reformat(width=width, height=height, format=pixel_format, interpolation="AREA")
+    """The frame as planes of `pixel_format`, scaled to width × height with area averaging.
+
+    Of YUV, range and matrix stay as they are; RGB becomes what `planes_color` says.
+    """
+    meaning = {}
+    if pixel_format == "yuv420p" and is_rgb(frame.format):
+        meaning = {"dst_colorspace": BT709, "dst_color_range": LIMITED}
+    frame = frame.reformat(width=width, height=height, format=pixel_format, interpolation="AREA", **meaning)
     if pixel_format == "rgb24":
         planes: tuple[Plane, ...] = (np.asarray(frame.to_ndarray(), np.uint8),)
         return planes
     return tuple(plane_array(plane) for plane in frame.planes)
+
+
+def is_rgb(pixels: av.VideoFormat | None) -> bool:
+    return pixels is not None and (pixels.is_rgb or pixels.has_palette)
+
+
+def chroma_of(pixels: av.VideoFormat | None) -> str:
+    """How many colour samples there are: "4:2:0" and so on, "RGB" or "grey"."""
+    if pixels is None:
+        return ""
+    if is_rgb(pixels):
+        return "RGB"
+    if len(pixels.components) < 3:
+        return "grey"
+    return SUBSAMPLING.get((pixels.chroma_width(8), pixels.chroma_height(8)), "")
+
+
+def planes_color(context: Any) -> list[int]:
+    """Range, matrix, primaries and transfer of the yuv420p planes that `picture` makes of this stream."""
+    said = [context.color_range, context.colorspace, context.color_primaries, context.color_trc]
+    if not is_rgb(context.format):
+        return said
+    # The matrix of an RGB stream says "these are RGB samples": on YUV planes it would paint them green.
+    return [LIMITED, BT709, *(BT709 if value == UNSPECIFIED else value for value in said[2:])]
+
+
+def is_transparent(frame: av.VideoFrame) -> bool:
+    """Whether any pixel lets the background through."""
+    if not any(component.is_alpha for component in frame.format.components):
+        return frame.format.has_palette and is_transparent(frame.reformat(format="bgra"))
+    return bool(plane_array(frame.reformat(format="yuva420p").planes[3]).min() < 255)
 
 
 def samples(frame: av.VideoFrame) -> tuple[NDArray[Any], ...]:
@@ -190,10 +237,17 @@ def no_frame(path: str) -> RefusalError:
 
 
 def upright(said: dict[str, Any], rotation: int) -> dict[str, Any]:
-    """A description whose width and height are those of the displayed picture."""
+    """A description whose width, height and sample aspect are those of the displayed picture."""
     sides = (said["width"], said["height"])
-    width, height = sides[::-1] if round(rotation / 90) % 2 else sides
-    return said | {"width": width, "height": height, "rotation": rotation}
+    across, down = said["sample_aspect"]
+    if round(rotation / 90) % 2:
+        sides, (across, down) = sides[::-1], (down, across)
+    return said | {
+        "width": sides[0],
+        "height": sides[1],
+        "sample_aspect": [across, down],
+        "rotation": rotation,
+    }
 
 
 def describe(container: InputContainer, stream: Any) -> dict[str, Any]:
@@ -203,10 +257,13 @@ def describe(container: InputContainer, stream: Any) -> dict[str, Any]:
         duration = container.duration / 1e6
     components = context.format.components if context.format else ()
     rate = stream.average_rate or stream.guessed_rate
+    aspect = stream.sample_aspect_ratio or Fraction(1)  # FFmpeg says 0/1 where a file says nothing
     return {
         "width": context.width,
         "height": context.height,
         "pixel_format": context.pix_fmt or "",
+        "chroma": chroma_of(context.format),
+        "sample_aspect": [aspect.numerator, aspect.denominator],
         "bit_depth": max((component.bits for component in components), default=8),
         "codec": context.name,
         "frame_rate": [rate.numerator, rate.denominator] if rate else None,
@@ -215,7 +272,7 @@ def describe(container: InputContainer, stream: Any) -> dict[str, Any]:
         "frame_count": stream.frames or None,
         "audio_codecs": [s.codec_context.name if s.codec_context else "?" for s in container.streams.audio],
         "metadata": {str(k)[:200]: str(v)[:4000] for k, v in list(container.metadata.items())[:100]},
-        "color": [context.color_range, context.colorspace, context.color_primaries, context.color_trc],
+        "color": planes_color(context),
     }
 
 
@@ -227,11 +284,15 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
         said = describe(
             container, stream
         )  # before a decoder is opened, which may change what the context says
+        # Codecs without flags of their own leave it to the container.
+        fields = stream.codec_context.field_order > PROGRESSIVE
+        alpha_apart = stream.metadata.get("alpha_mode") == "1"  # WebM: beside the pictures, not decoded
         decoded = iter(frames)
         head = next(decoded, None)
         if head is None:
             raise no_frame(path)
         rotation = int(head[2].rotation)
+        said |= {"width": head[2].width, "height": head[2].height}  # containers may say another size
         wire.send({"kind": "probe", "probe": upright(said, rotation)})
         if job["probe_only"]:
             return wire.send({"kind": "end", "decode_errors": 0})
@@ -248,7 +309,8 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
                 if time < due:
                     continue
                 due += step * (1 + (time - due) // step)
-            width, height = frame.width, frame.height
+            # The size may change in mid-stream: as in a player, all pictures have the size of the first.
+            width, height = head[2].width, head[2].height
             if job["short_side"] and min(width, height) > job["short_side"]:
                 scale = Fraction(job["short_side"], min(width, height))
                 width, height = (max(2, round(side * scale / 2) * 2) for side in (width, height))
@@ -259,6 +321,9 @@ def send_frames(job: dict[str, Any], limits: Limits, wire: Wire) -> None:
                     "index": index,
                     "time": [time.numerator, time.denominator],
                     "shapes": [plane.shape for plane in planes],
+                    "rescaled": (frame.width, frame.height) != (head[2].width, head[2].height),
+                    "interlaced": fields or frame.interlaced_frame,
+                    "transparent": alpha_apart or is_transparent(frame),
                 },
                 *(np.ascontiguousarray(plane).tobytes() for plane in planes),
             )

@@ -39,7 +39,9 @@ class Probe:
     width: int  # as displayed, that is after rotation
     height: int
     rotation: int  # counter-clockwise degrees of the display matrix; frames are delivered upright
+    sample_aspect: Fraction  # width to height of an upright pixel
     pixel_format: str
+    chroma: str  # "4:2:0", "4:2:2", "4:4:4" ..., "RGB", "grey"; "" where it is not known
     bit_depth: int
     codec: str
     frame_rate: Fraction | None  # average
@@ -49,7 +51,7 @@ class Probe:
     audio_codecs: tuple[str, ...]
     metadata: dict[str, str]
     size_bytes: int
-    color: Color
+    color: Color  # of the yuv420p planes that are delivered; RGB video is delivered in BT.709, limited range
 
 
 def probe_of(path: Path, said: dict[str, Any]) -> Probe:
@@ -61,6 +63,7 @@ def probe_of(path: Path, said: dict[str, Any]) -> Probe:
         demuxer=container.demuxer,
         frame_rate=Fraction(*said.pop("frame_rate")) if said["frame_rate"] else said.pop("frame_rate"),
         time_base=Fraction(*said.pop("time_base")),
+        sample_aspect=Fraction(*said.pop("sample_aspect")),
         audio_codecs=tuple(said.pop("audio_codecs")),
         color=Color(*said.pop("color")),
         size_bytes=path.stat().st_size,
@@ -77,6 +80,9 @@ class Frame:
     planes: tuple[
         Plane, ...
     ]  # yuv420p: Y [H,W], U and V [⌈H/2⌉,⌈W/2⌉]; rgb24: [H,W,3]; gray: [H,W]; all uint8
+    rescaled: bool = False  # was of another size than the first picture, whose size all have here
+    interlaced: bool = False  # two fields, each at a time of its own, woven into one picture
+    transparent: bool = False  # had pixels through which a background is seen; `planes` have no alpha
 
     @property
     def yuv(self) -> Planes:
@@ -113,7 +119,14 @@ class ClipReader:
                 part.reshape(shape)
                 for part, shape in zip(np.split(flat, ends[:-1]), header["shapes"], strict=True)
             )
-            yield Frame(header["index"], Fraction(*header["time"]), planes)
+            yield Frame(
+                header["index"],
+                Fraction(*header["time"]),
+                planes,
+                rescaled=header["rescaled"],
+                interlaced=header["interlaced"],
+                transparent=header["transparent"],
+            )
 
     def close(self) -> None:
         self._messages.close()

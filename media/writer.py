@@ -9,16 +9,15 @@ from typing import Any, Self
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from media.clip import Color
 from media.errors import MediaError, UnsupportedMedia
 from media.files import atomic_path
-from media.planes import plane_array
+from media.planes import Plane, Planes, plane_array
+from media.recode import frame_of
 from media.sniff import sniff
 
-Plane = NDArray[np.uint8]
-
+SQUARE = Fraction(1)
 BT709 = Color(range=1, matrix=1, primaries=1, transfer=1)
 _THREADS = 2  # x264's output depends on the number, so it is fixed
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
@@ -28,6 +27,7 @@ class ClipWriter:
     """Encodes frames to `dst` as MP4; a context manager that publishes the file on a clean exit only.
 
     `time_base` (default: one tick a frame at `frame_rate`) is the grid to which frame times are exact.
+    `sample_aspect`: width to height of a pixel.
     Odd sizes are padded to even by repeating the last row or column, as 4:2:0 has no odd sizes.
     `copy_streams_from`: every other stream of that file (sound, subtitles), its chapters and its tags are
     carried over packet by packet, untouched; what MP4 cannot hold raises `UnsupportedMedia`, except for
@@ -47,9 +47,11 @@ class ClipWriter:
         metadata: Mapping[str, str] | None = None,
         copy_streams_from: Path | str | None = None,
         color: Color | None = None,
+        sample_aspect: Fraction = SQUARE,
     ) -> None:
         self.dst = Path(dst)
         self._size = (height, width)
+        self._sample_aspect = sample_aspect
         self._rate = frame_rate or Fraction(25)
         self._time_base = time_base or 1 / self._rate
         self._crf, self._preset = crf, preset
@@ -81,6 +83,8 @@ class ClipWriter:
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         stream.time_base = stream.codec_context.time_base = self._time_base
         stream.codec_context.thread_count = _THREADS
+        if self._sample_aspect != SQUARE:
+            stream.codec_context.sample_aspect_ratio = self._sample_aspect
         stream.codec_context.color_range = self._color.range
         stream.codec_context.colorspace = self._color.matrix
         stream.codec_context.color_primaries = self._color.primaries
@@ -135,15 +139,12 @@ class ClipWriter:
                 packet.stream = carried[packet.stream_index]
                 yield packet
 
-    def write(self, planes: tuple[Plane, Plane, Plane], time: Fraction) -> None:
+    def write(self, planes: Planes, time: Fraction) -> None:
         """One frame: Y uint8 [H,W], U and V uint8 [⌈H/2⌉,⌈W/2⌉], shown from `time` (seconds)."""
         height, width = self._size
         if planes[0].shape != (height, width):
             raise MediaError(f"{self.dst}: a frame of {planes[0].shape} in a clip of {(height, width)}")
-        padded = np.pad(planes[0], ((0, height % 2), (0, width % 2)), mode="edge")
-        stacked = [padded.ravel(), *(np.ascontiguousarray(plane).ravel() for plane in planes[1:])]
-        flat = np.concatenate(stacked).reshape(-1, padded.shape[1])
-        self._encode(av.VideoFrame.from_ndarray(flat, format="yuv420p"), time)
+        self._encode(frame_of(planes), time)
 
     def write_rgb(self, rgb: Plane, time: Fraction) -> None:
         """One frame of RGB, uint8 [H,W,3], converted to limited-range BT.709."""

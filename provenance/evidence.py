@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -19,7 +19,8 @@ from provenance.reading import ManifestReading, read_kept_manifest
 from provenance.recovery import RecoveredSegment
 from provenance.recovery import summary as summary_of
 from provenance.trust import TrustAnchors
-from provenance.watermark import Detection
+from provenance.watermark import Detection, ThirdPartyMark
+from provenance.watermark.third_party import MIN_AREA
 
 State = Literal["holds", "fails", "found", "absent", "unclear", "not_checked"]
 
@@ -45,6 +46,8 @@ class Findings:
     same_packets: ClipRow | None = None  # …with these video packets, whatever else differs
     stream_differences: tuple[str, ...] = ()
     detection: Detection | None = None
+    epochs: tuple[int, ...] = ()  # whose keys the mark was looked for with, in the order of the detection's
+    forged: tuple[int, ...] = ()  # clips that a mark names, made with the key of another epoch than theirs
     marked: ClipRow | None = None  # the ledger's clip with this mark
     agreement: Agreement | None = (
         None  # of the pictures with that record's; with segments, the worst of theirs
@@ -122,8 +125,12 @@ def mark_evidence(found: Findings, keys: Keys | None, ledger: Ledger | None, tru
     if keys is None or found.detection is None:
         return Evidence("mark", "not_checked", "no mark key to look for a watermark with")
     detection = found.detection
-    details = {
+    index = detection.key_index
+    details: dict[str, Any] = {
         "scheme": detection.scheme,
+        "epoch": None if index is None else found.epochs[index],
+        "epochs_tried": list(found.epochs),
+        "forged": [clip_id_hex(one) for one in found.forged],
         "p_value": detection.p_value,
         "clip_id": None if detection.payload is None else clip_id_hex(detection.payload),
         "segments": [
@@ -144,7 +151,17 @@ def mark_evidence(found: Findings, keys: Keys | None, ledger: Ledger | None, tru
         },
     }
     if detection.state == "not_found":
-        return Evidence("mark", "absent", "no watermark of this home's key was found", details)
+        said, there_are = "no watermark of this home's key was found", keys.mark_keys.epoch + 1
+        if len(found.epochs) < there_are:
+            said = f"no watermark of this home was found with the keys of {len(found.epochs)} of {there_are} epochs"
+        return Evidence("mark", "absent", said, details)
+    if found.forged:
+        names = ", ".join(details["forged"])
+        said = (
+            f"a forged watermark: it names clip {names}, but was made with the key of epoch {details['epoch']}, "
+            "with which that clip was not marked: somebody else has that key, or the record was changed"
+        )
+        return Evidence("mark", "fails", said, details)
     if detection.payload is None:
         return Evidence(
             "mark",
@@ -240,6 +257,31 @@ def sound_evidence(found: Findings, has_sound: bool) -> Evidence:
         "segments": [{"start_s": one.start_s, "end_s": one.end_s} | plain_json(one.sound) for one in heard]
     }
     return Evidence("sound", state, words[gravest.state], details)
+
+
+def third_party_evidence(marks: Sequence[ThirdPartyMark], width: int, height: int) -> Evidence:
+    """Which other generators' marks are there. `width`, `height`: the size at which they were looked for."""
+    details = {"marks": [plain_json(mark) for mark in marks], "frame": [width, height]}
+    if width * height < MIN_AREA:
+        said = f"not looked for: at {width}×{height}, a picture is too small for the known ones"
+        return Evidence("third_party", "not_checked", said, details)
+    if not marks:
+        said = "no watermark of another generator was found (a resize or a crop would have removed it)"
+        return Evidence("third_party", "absent", said, details)
+    found = [f"{_foreign_name(mark)} ({mark.method}, {_probability(mark.p_value)})" for mark in marks]
+    state: State = "found" if any(mark.state == "marked" for mark in marks) else "unclear"
+    return Evidence("third_party", state, f"a third party's watermark: {', '.join(found)}", details)
+
+
+def _foreign_name(mark: ThirdPartyMark) -> str:
+    if mark.state != "marked":
+        return "there, but too damaged to read"
+    text = mark.readings.get("text")
+    return (
+        mark.known_as
+        or (f"“{text}”" if text else mark.readings.get("uuid"))
+        or f"{mark.length} bits, {mark.payload_hex}"
+    )
 
 
 def _sound_words(has_sound: bool) -> str:

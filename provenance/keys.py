@@ -4,7 +4,8 @@
     ├── root.pem            certificate of the development root: the trust anchor of this home, public
     ├── identity.pem        leaf and intermediate certificate, public
     ├── identity.key        private key of the leaf (P-256, PKCS #8)
-    ├── mark.key            32 random bytes, hex: whoever loses it loses every mark
+    ├── mark.key            32 random bytes, hex, from which the key of every epoch comes: lost, every mark is lost
+    ├── mark.epoch          after `new_epoch`: the number of the current epoch; without it, 0
     ├── checkpoint.key      private key of the transparency log (Ed25519, PKCS #8)
     └── retired.json        after `rotate`: former roots and public keys of the log, with the day they were retired
 
@@ -15,7 +16,6 @@ two authorities are forgotten as soon as the leaf is made: a stolen home can sig
 
 import contextlib
 import datetime
-import hashlib
 import io
 import json
 import os
@@ -29,8 +29,10 @@ from typing import TYPE_CHECKING, Final
 from media.files import atomic_path, fsync_path
 from provenance.development import new_development_chain, private_pem
 from provenance.errors import KeysDamaged, KeysExist, KeysMissing, KeyStoreError
-from provenance.identity import CertificateDescription, Identity, load_identity, read_private_bytes
+from provenance.identity import Identity, load_identity, read_private_bytes
+from provenance.key_description import KeysDescription, describe
 from provenance.trust import TrustAnchors
+from provenance.watermark.epochs import MAX_EPOCH, MarkKeys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -40,8 +42,10 @@ IDENTITY_CHAIN: Final = "identity.pem"
 IDENTITY_KEY: Final = "identity.key"
 MARK_KEY: Final = "mark.key"
 CHECKPOINT_KEY: Final = "checkpoint.key"
+MARK_EPOCH: Final = "mark.epoch"
 RETIRED: Final = "retired.json"
 _FILES: Final = (ROOT, IDENTITY_CHAIN, IDENTITY_KEY, MARK_KEY, CHECKPOINT_KEY)
+_LATER: Final = (MARK_EPOCH, RETIRED)  # not there from the start
 
 _MARK_KEY_BYTES = 32
 _MAX_FILE_BYTES = 64 << 10
@@ -52,10 +56,15 @@ class Keys:
     """All keys of one home, loaded. Secrets are kept out of `repr`."""
 
     identity: Identity
-    mark_key: bytes = field(repr=False)  # 32 bytes
+    mark_keys: MarkKeys
     checkpoint_key: "Ed25519PrivateKey" = field(repr=False)
     anchors: TrustAnchors
     retired: "tuple[RetiredKeys, ...]" = ()
+
+    @property
+    def mark_key(self) -> bytes:
+        """The key that marks now: 32 bytes, of the current epoch."""
+        return self.mark_keys.current
 
     @property
     def checkpoint_public_keys(self) -> tuple[bytes, ...]:
@@ -75,33 +84,6 @@ class RetiredKeys:
     root_pem: str = field(repr=False)
     certificate_sha256: str
     checkpoint_public: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RetiredDescription:
-    """A retired root and checkpoint key, as shown: still believed, no longer signing."""
-
-    retired: datetime.datetime
-    root_sha256: str
-    certificate_sha256: str
-    checkpoint_key_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeysDescription:
-    """What may be shown of a key store. Fingerprints are SHA-256, hex; those of keys cut to 16 digits."""
-
-    folder: Path
-    kind: str
-    signer: str
-    organization: str
-    certificate_sha256: str
-    root_sha256: str
-    not_after: datetime.datetime
-    mark_key_id: str
-    checkpoint_key_id: str
-    chain: tuple[CertificateDescription, ...]
-    retired: tuple[RetiredDescription, ...]
 
 
 def _retired_json(retired: tuple[RetiredKeys, ...]) -> bytes:
@@ -164,14 +146,14 @@ class KeyStore:
             identity=load_identity(
                 self.folder / IDENTITY_CHAIN, self.folder / IDENTITY_KEY, kind="development"
             ),
-            mark_key=self._mark_key(),
+            mark_keys=MarkKeys(self._mark_key(), self._mark_epoch()),
             checkpoint_key=self._checkpoint_key(),
             anchors=self.anchors(),
             retired=self._retired(),
         )
 
     def rotate(self, *, organization: str) -> Keys:
-        """A new development identity (with a new root) and a new checkpoint key; the mark key stays.
+        """A new development identity (with a new root) and a new checkpoint key; mark key and epoch stay.
 
         The old root stays an anchor, so that clips signed until now stay trusted at home, and the old public key
         of the log stays known; the old private keys are gone. Raises as `load` does, or `KeyStoreError`.
@@ -192,11 +174,27 @@ class KeyStore:
                 IDENTITY_CHAIN: identity.chain_pem,
                 IDENTITY_KEY: identity.key_pem,
                 MARK_KEY: (self.folder / MARK_KEY).read_bytes(),
+                MARK_EPOCH: f"{keys.mark_keys.epoch}\n".encode(),
                 CHECKPOINT_KEY: private_pem(Ed25519PrivateKey.generate()),
                 RETIRED: _retired_json((*keys.retired, former)),
             },
             replace=True,
         )
+        return self.load()
+
+    def new_epoch(self, *, after: int = 0) -> Keys:
+        """Mark with the key of the next epoch from now on; the marks of former epochs stay readable.
+
+        `after`: the last epoch that is known to be in use, where that is later than this store's own, as after a
+        restore from an old backup. One small file changes, by one rename. Raises as `load` does, `BadEpoch` past the
+        last, or `media.OutputError`.
+        """
+        keys = self.load().mark_keys
+        epoch = max(after, keys.epoch) + 1
+        keys.of(epoch)  # written only if it can be read back
+        with atomic_path(self.folder / MARK_EPOCH) as tmp:
+            tmp.chmod(0o600)
+            tmp.write_text(f"{epoch}\n")
         return self.load()
 
     def anchors(self) -> TrustAnchors:
@@ -213,30 +211,7 @@ class KeyStore:
 
     def describe(self) -> KeysDescription:
         """What the store holds, redacted. Raises as `load` does."""
-        keys = self.load()
-        public = keys.checkpoint_key.public_key().public_bytes_raw()
-        return KeysDescription(
-            folder=self.folder,
-            kind=keys.identity.kind,
-            signer=keys.identity.common_name,
-            organization=keys.identity.organization,
-            certificate_sha256=keys.identity.certificate_sha256,
-            root_sha256=keys.anchors.fingerprints[0],
-            not_after=keys.identity.not_after,
-            # Hashed under a name of its own, so that the id is of no use as the key or as another hash of it.
-            mark_key_id=hashlib.sha256(b"clipproof mark key id\0" + keys.mark_key).hexdigest()[:16],
-            checkpoint_key_id=hashlib.sha256(public).hexdigest()[:16],
-            chain=keys.identity.certificates(),
-            retired=tuple(
-                RetiredDescription(
-                    one.retired,
-                    TrustAnchors.from_pem(one.root_pem.encode(), source=RETIRED).fingerprints[0],
-                    one.certificate_sha256,
-                    hashlib.sha256(one.checkpoint_public).hexdigest()[:16],
-                )
-                for one in keys.retired
-            ),
-        )
+        return describe(self.folder, self.load())
 
     def backup(self, dst: Path | str) -> Path:
         """Write every file into one tar archive (mode 0600) at `dst`, and return it. The archive is secret.
@@ -272,7 +247,7 @@ class KeyStore:
             with tarfile.open(backup, "r:") as archive:
                 for member in archive:
                     if (
-                        member.name in (*_FILES, RETIRED)
+                        member.name in (*_FILES, *_LATER)
                         and member.isfile()
                         and member.size <= _MAX_FILE_BYTES
                     ):
@@ -288,7 +263,7 @@ class KeyStore:
         return self.load()
 
     def _present(self) -> list[str]:
-        return [name for name in (*_FILES, RETIRED) if name != RETIRED or (self.folder / name).is_file()]
+        return [*_FILES, *(name for name in _LATER if (self.folder / name).is_file())]
 
     def _retired(self) -> tuple[RetiredKeys, ...]:
         path = self.folder / RETIRED
@@ -373,6 +348,15 @@ class KeyStore:
         if len(key) != _MARK_KEY_BYTES:
             raise KeysDamaged(f"{path}: not 64 hex digits", hint="Restore the store from a backup.")
         return key
+
+    def _mark_epoch(self) -> int:
+        path = self.folder / MARK_EPOCH
+        if not path.is_file():
+            return 0
+        text = path.read_bytes()[:_MAX_FILE_BYTES].strip()
+        if not (text.isdigit() and len(text) <= 10 and int(text) <= MAX_EPOCH):
+            raise KeysDamaged(f"{path}: not the number of an epoch", hint="Restore the store from a backup.")
+        return int(text)
 
     def _checkpoint_key(self) -> "Ed25519PrivateKey":
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

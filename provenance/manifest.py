@@ -17,9 +17,10 @@ from importlib.metadata import version
 from typing import Final, Literal, get_args
 
 from provenance.errors import ClaimError
+from provenance.scheme import SCHEME
 
 # Not in the C2PA soft binding algorithm list: other software cannot read this mark, only look its id up.
-SOFT_BINDING_ALG: Final = "org.clipproof.mark.v2"
+SOFT_BINDING_ALG: Final = SCHEME
 CONTENT_LABEL: Final = "org.clipproof.content"
 GENERATION_LABEL: Final = "org.clipproof.generation"
 LOG_LABEL: Final = "org.clipproof.log"

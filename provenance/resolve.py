@@ -22,7 +22,7 @@ from provenance.fingerprint import ClipFingerprint
 from provenance.ledger import ClipRow, Ledger, clip_id_hex
 from provenance.manifest import DIGITAL_SOURCE_TYPES, SOFT_BINDING_ALG
 from provenance.pictures import look
-from provenance.watermark import Detection
+from provenance.watermark import Detection, MarkKeys
 
 FoundBy = Literal["binding", "streams", "packets", "mark", "fingerprint"]
 
@@ -102,7 +102,7 @@ def match_content(
     path: Path | str,
     *,
     ledger: Ledger,
-    mark_key: bytes | None = None,
+    mark_keys: MarkKeys | None = None,
     hint: tuple[str, str] | None = None,
     limits: Limits | None = None,
 ) -> tuple[Match, ...]:
@@ -120,16 +120,17 @@ def match_content(
     exact = ledger.find_stream(digest.digest)
     packets = digest.components.get("video/0/packets")
     same = ledger.find_component(packets) if exact is None and packets is not None else None
-    detection, seen = look(path, mark_key, limits)
+    seen = look(path, mark_keys, ledger, limits)
     # Times from the first frame on, as the mark's segments have them.
-    fingerprint = replace(seen, times=seen.times - seen.times[:1])
+    times = seen.fingerprint.times
+    fingerprint = replace(seen.fingerprint, times=times - times[:1])
     whole = _whole(fingerprint)
     found: list[Match] = []
     if exact is not None:
         found += _match(exact, 100, "streams", whole)
     if same is not None:
         found += _match(same, 99, "packets", whole)
-    for payload, spans in _payloads(detection):
+    for payload, spans in _payloads(seen.detection):
         row = ledger.find_mark(SOFT_BINDING_ALG, payload)
         if row is not None and row.fingerprint is not None:
             pictures = agreement(_within(fingerprint, spans), row.fingerprint)

@@ -6,14 +6,12 @@ is conclusive, and its word never changes the verdict.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from media import Limits, MediaError, Probe, StreamDigest, examine, open_clip, read_sound
 from provenance.evidence import (
@@ -27,6 +25,7 @@ from provenance.evidence import (
     plain_json,
     sound_evidence,
     stream_evidence,
+    third_party_evidence,
 )
 from provenance.fingerprint import ClipFingerprint
 from provenance.keys import Keys
@@ -82,7 +81,7 @@ MEANING: dict[Verdict, str] = {
 AuditFunction = Callable[[Path], dict[str, Any]]
 
 _SHORT_SIDE_PX = 1080  # a mark and a fingerprint lose nothing by it; a 4K clip takes a quarter of the time
-_THIRD_PARTY_FRAMES = 6
+_THIRD_PARTY_FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ def verify_clip(
     verdict, clip_id = decide(findings)
     if verdict in ("unsigned", "remote_only", "valid_untrusted"):
         if findings.exact is None:
-            evidence += _third_party(path, limits)
+            evidence += (_third_party(path, limits),)
         if detector is not None and verdict != "valid_untrusted":
             evidence += (_statistics(detector, path),)
     return Verification(path, verdict, clip_id, findings.reading.signer, evidence, findings.segments)
@@ -237,9 +236,10 @@ def _gather(
             findings = _streams(findings, digest, ledger)
         if not _plays_as_recorded(findings) and (keys is not None or _has_no_past(reading, ledger)):
             hearing = beside.submit(_listen, path, said, limits) if ledger is not None else None
-            detection, fingerprint = look(path, keys.mark_key if keys is not None else None, limits)
+            seen = look(path, None if keys is None else keys.mark_keys, ledger, limits)
             sound = hearing.result() if hearing is not None else None
-            findings = _recover(replace(findings, detection=detection), fingerprint, sound, ledger, trust)
+            findings = replace(findings, detection=seen.detection, epochs=seen.epochs, forged=seen.forged)
+            findings = _recover(findings, seen.fingerprint, sound, ledger, trust)
     evidence = (
         container_evidence(said),
         manifest_evidence(reading),
@@ -320,26 +320,20 @@ def _listen(path: Path, said: Probe, limits: Limits | None) -> SoundFingerprint 
     return None if sound is None else sound_fingerprint(sound.samples, sound.start_s)
 
 
-def _third_party(path: Path, limits: Limits | None) -> tuple[Evidence, ...]:
-    """Watermarks of other generators, as far as `invisible-watermark` can read them."""
-    from provenance.watermark.errors import WatermarkError
+def _third_party(path: Path, limits: Limits | None) -> Evidence:
+    """Watermarks of other generators, as far as `invisible-watermark` can read them.
+
+    Frames are read at their own size: scaling removes such marks.
+    """
     from provenance.watermark.third_party import read_third_party
 
-    frames: list[NDArray[np.uint8]] = []
-    with open_clip(path, pixel_format="rgb24", rate=2, limits=limits) as clip:
-        for frame in clip:
-            frames.append(frame.planes[0])
-            if len(frames) == _THIRD_PARTY_FRAMES:
-                break
     try:
-        marks: Sequence[Any] = read_third_party(frames)
-    except WatermarkError as error:
-        return (Evidence("third_party", "not_checked", str(error), {"hint": error.hint}),)
-    details = {"marks": [plain_json(mark) for mark in marks]}
-    if not marks:
-        return (Evidence("third_party", "absent", "no watermark of another generator was found", details),)
-    names = ", ".join(mark.known_as or mark.method for mark in marks)
-    return (Evidence("third_party", "found", f"a third party's watermark: {names}", details),)
+        with open_clip(path, pixel_format="rgb24", rate=2, limits=limits) as clip:
+            marks = read_third_party(frame.planes[0] for frame in islice(clip, _THIRD_PARTY_FRAMES))
+            width, height = clip.probe.width, clip.probe.height
+    except MediaError as error:
+        return Evidence("third_party", "not_checked", str(error), {"hint": error.hint})
+    return third_party_evidence(marks, width, height)
 
 
 def _statistics(detector: AuditFunction, path: Path) -> Evidence:

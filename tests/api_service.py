@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from flows.settings import Settings
 from provenance.ledger import ClipRow
+from provenance.watermark import MarkKeys
 
 PERSON = "Wilhelmina Ostergaard"
 
@@ -26,7 +27,7 @@ class Recorded:
     """A home with a marked clip whose name credits a person, and copies of that clip."""
 
     settings: Settings
-    mark_key: bytes
+    mark_keys: MarkKeys
     row: ClipRow
     signed: Path
     copy: Path  # re-encoded, without its manifest

@@ -56,7 +56,7 @@ def rotate(
     """Make a new development identity and checkpoint key; clips signed until now stay trusted here.
 
     The old private keys are gone afterwards; the old root and the old public key of the log are kept. The mark key
-    stays as it is.
+    stays as it is; `clipproof keys new-epoch` changes that.
     """
     from flows.settings import load_settings
     from provenance.keys import KeyStore
@@ -68,6 +68,26 @@ def rotate(
         return show(as_json=as_json)
     store.rotate(organization=settings.organisation)
     say("an older backup does not hold the new keys: run `clipproof keys backup FILE` again")
+    show(as_json=as_json)
+
+
+@app.command("new-epoch")
+def new_epoch(as_json: Json = False) -> None:
+    """Mark with a new key from now on, made from the same master; clips marked until now are still found.
+
+    Do it now and then, and at once when a mark key has leaked: that key then tells nothing of later marks.
+    """
+    from flows.home import ledger_if_any
+    from flows.settings import load_settings
+    from provenance.keys import KeyStore
+
+    settings = load_settings()
+    used = 0
+    if (ledger := ledger_if_any(settings)) is not None:
+        with ledger:
+            used = ledger.latest_mark_epoch()
+    KeyStore(settings.keys_folder).new_epoch(after=used)
+    say("an older backup would mark with an older key: run `clipproof keys backup FILE` again")
     show(as_json=as_json)
 
 

@@ -77,8 +77,8 @@ def report(
             row = ledger.clip(number)
             if row is None:
                 raise unknown(number)
-            key = None if keys is None else keys.mark_key
-            seen = gather(row, store.path(row.asset.sha256), trust, mark_key=key)
+            mark_keys = None if keys is None else keys.mark_keys
+            seen = gather(row, store.path(row.asset.sha256), trust, mark_keys=mark_keys)
             reports.append(assess(seen, duties))
     if output is not None:
         render = to_html if output.suffix == ".html" else to_markdown

@@ -54,7 +54,7 @@ def serve(
         service = Service(
             ledger=ledger,
             provider=settings.organisation,
-            mark_key=None if keys is None else keys.mark_key,
+            mark_keys=None if keys is None else keys.mark_keys,
             allowed_hosts=("127.0.0.1", "localhost", "[::1]", *(allowed_host or ())),
             cors_origins=tuple(cors_origin or ()),
         )
@@ -65,12 +65,12 @@ def serve(
 
         def ready() -> None:
             emit(
-                {"schema": "clipproof.serve/1", "url": url, "mark_key": service.mark_key is not None},
+                {"schema": "clipproof.serve/1", "url": url, "mark_key": service.mark_keys is not None},
                 as_json=as_json,
                 text=lambda: out.print(url),
             )
             out.file.flush()
-            if service.mark_key is None:
+            if service.mark_keys is None:
                 say("no mark key in this home: watermarks in uploaded files are not read", style="yellow")
 
         serve_app(

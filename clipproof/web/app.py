@@ -26,6 +26,7 @@ from media import LimitExceeded, MediaError, UnsupportedMedia
 from provenance import resolve
 from provenance.errors import BindingError, ManifestIdError, ResolutionError, UnsupportedAlgorithm
 from provenance.ledger import Ledger, LedgerError
+from provenance.watermark import MarkKeys
 
 SPECIFICATION = "C2PA Soft Binding Resolution API 2.2"
 
@@ -37,11 +38,11 @@ ManifestId = Annotated[str, InPath(max_length=200, description="As `manifestId` 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the API answers from. `mark_key` alone of all keys: nothing here can sign."""
+    """What the API answers from. `mark_keys` alone of all keys: nothing here can sign."""
 
     ledger: Ledger
     provider: str
-    mark_key: bytes | None = field(default=None, repr=False)
+    mark_keys: MarkKeys | None = None
     limits: ApiLimits = field(default_factory=ApiLimits)
     allowed_hosts: Sequence[str] = ("127.0.0.1", "localhost", "[::1]")
     cors_origins: Sequence[str] = ()
@@ -102,7 +103,7 @@ class _Content:
             return resolve.match_content(
                 path,
                 ledger=self._service.ledger,
-                mark_key=self._service.mark_key,
+                mark_keys=self._service.mark_keys,
                 hint=hint,
                 limits=self._service.limits.content,
             )

@@ -9,7 +9,7 @@ from provenance.labels import AigcLabel, read_aigc
 from provenance.ledger import ClipRow
 from provenance.reading import ManifestReading, read_manifest
 from provenance.trust import TrustAnchors
-from provenance.watermark import detect_file
+from provenance.watermark import MarkKeys, detect_file
 from provenance.watermark.errors import WatermarkError
 
 
@@ -29,15 +29,19 @@ class ClipEvidence:
     payload: int | None = None
 
 
-def gather(row: ClipRow, path: Path, trust: TrustAnchors, *, mark_key: bytes | None) -> ClipEvidence:
-    """Reads the stored file again: digest, manifest, AIGC metadata and, with a key, the mark."""
+def gather(row: ClipRow, path: Path, trust: TrustAnchors, *, mark_keys: MarkKeys | None) -> ClipEvidence:
+    """Reads the stored file again: digest, manifest, AIGC metadata and, with keys, the mark of the recorded epoch."""
     if not path.is_file():
         return ClipEvidence(row, "the file is not in the store")
     if file_digest(path) != row.asset.sha256:
         return ClipEvidence(row, "the file in the store is not the one that was recorded")
     try:
         said = probe(path)
-        found = None if mark_key is None else detect_file(path, key=mark_key)
+        found = None
+        if mark_keys is not None:
+            # The marks of an edit are those of other clips, of whatever epochs.
+            epochs = [one.epoch for one in row.marks] or mark_keys.newest()
+            found = detect_file(path, key=[mark_keys.of(epoch) for epoch in epochs])
     except (MediaError, WatermarkError) as error:
         return ClipEvidence(row, f"the file cannot be read: {error}")
     try:

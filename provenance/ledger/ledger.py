@@ -1,7 +1,7 @@
 """The ledger: where every clip comes from, and the log that shows when that was rewritten."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -25,6 +25,7 @@ from provenance.ledger.records import (
     Json,
     LogCheck,
     LogEntry,
+    Mark,
     RecordedDecision,
     Review,
     ReviewStatus,
@@ -226,6 +227,20 @@ class Ledger:
         """The clip that carries this mark, or None."""
         with reading(self._engine) as connection:
             return clips.find(connection, (mark.c.scheme == scheme) & (mark.c.payload == payload))
+
+    def mark_epochs(self, scheme: str, payloads: Sequence[int]) -> dict[int, int]:
+        """The key epoch of each of these marks that is recorded, by payload."""
+        query = select(mark).where((mark.c.scheme == scheme) & mark.c.payload.in_(payloads))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return {row.payload: Mark(row.scheme, row.payload, row.details).epoch for row in rows}
+
+    def latest_mark_epoch(self) -> int:
+        """The highest key epoch among the last hundred marks; 0 where there is none."""
+        query = select(mark).order_by(mark.c.id.desc()).limit(100)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return max((Mark(row.scheme, row.payload, row.details).epoch for row in rows), default=0)
 
     def stamps_waiting(self, *, due: bool = True, limit: int = 1000) -> list[TimeStamp]:
         """Signatures without a time stamp, longest waiting first; `due`: only those whose next try has come."""

@@ -60,6 +60,12 @@ class Mark:
     payload: int
     details: Json = field(default_factory=dict)
 
+    @property
+    def epoch(self) -> int:
+        """That of the key it was made with; 0 where the record names none that could be."""
+        said = self.details.get("epoch", 0)
+        return said if isinstance(said, int) and said >= 0 else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Label:

@@ -16,10 +16,10 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.scheme import SCHEME
 from provenance.watermark import ecc
 from provenance.watermark.errors import BadKey
 
-SCHEME = "org.clipproof.mark.v2"
 KEY_BYTES = 32
 SHORT_SIDE = 96  # units along a picture's short side
 CANVAS = 240  # units along a side of the canvas

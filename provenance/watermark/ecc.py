@@ -3,7 +3,8 @@
 Constraint length 11, generators 2327, 2353, 2671, 3175 (octal), free distance 29 (Larsen, "Short
 convolutional codes with maximal free distance", IEEE Trans. IT 19, 1973). Tail-biting: the encoder starts in
 the state in which it will end, so no symbols are spent on a tail. The decoder goes around twice (the wrap-
-around Viterbi algorithm, Shao, Lin and Fossorier 2003) and offers the best few end states; the CRC picks.
+around Viterbi algorithm, Shao, Lin and Fossorier 2003) and offers the best path and those that differ from it
+by the least sure decisions (Seshadri and Sundberg, "List Viterbi decoding", 1994); the CRC picks.
 """
 
 import numpy as np
@@ -81,29 +82,46 @@ def decode(soft: Floats) -> list[int | None]:
     steps = soft.reshape(batch, STEPS, len(GENERATORS))
     metric = np.zeros((batch, _STATES), dtype=np.float32)
     came_from = np.empty((STEPS, batch, _STATES), dtype=np.bool_)
+    margin = np.empty((STEPS, batch, _STATES), dtype=np.float32)
     for _ in range(2):
         for step in range(STEPS):
             arriving = metric[:, _PREVIOUS] + (steps[:, step] @ _OUTPUTS).reshape(batch, _STATES, 2)
-            np.greater(arriving[..., 1], arriving[..., 0], out=came_from[step])
+            np.subtract(arriving[..., 1], arriving[..., 0], out=margin[step])
+            np.greater(margin[step], 0, out=came_from[step])
             metric = arriving.max(axis=-1)
-    ends = np.argpartition(-metric, LIST_SIZE, axis=1)[:, :LIST_SIZE]
-    return [
-        _pick(word, _trace(came_from[:, row], end))
-        for row, (word, end) in enumerate(zip(soft, ends, strict=True))
-    ]
+    ends = metric.argmax(axis=1)
+    return [_pick(soft[row], _messages(came_from[:, row], margin[:, row], ends[row])) for row in range(batch)]
 
 
-def _trace(came_from: NDArray[np.bool_], ends: NDArray[np.int64]) -> Bits:
-    """The messages of the paths to these end states, uint8[paths, STEPS]; paths that do not close are left
-    out.
+def _messages(came_from: NDArray[np.bool_], margin: Floats, end: np.int64) -> Bits:
+    """The best path around the circle and those that leave it once where it won most narrowly, as messages
+    uint8[paths, STEPS]; paths that do not close are left out.
     """
-    state = ends.copy()
-    bits = np.empty((len(ends), STEPS), dtype=np.uint8)
+    state = end
+    for step in range(
+        STEPS - 1, -1, -1
+    ):  # a lap back: the last steps are not yet decided by what follows them
+        state = _PREVIOUS[state, int(came_from[step, state])]
+    best = np.empty(STEPS, dtype=np.int64)
+    first = state
     for step in range(STEPS - 1, -1, -1):
-        bits[:, step] = state >> (_MEMORY - 1)
-        state = _PREVIOUS[state, came_from[step, state].astype(np.int64)]
-    closed: Bits = bits[state == ends]
-    return closed
+        best[step] = state
+        state = _PREVIOUS[state, int(came_from[step, state])]
+    around = np.arange(STEPS)
+    leave = np.argsort(np.abs(margin[around, best]))[: LIST_SIZE - 1]
+    paths = np.empty((len(leave), STEPS), dtype=np.int64)
+    row = np.arange(len(leave))
+    here, step_of = best[leave], leave
+    turned = ~came_from[leave, here]
+    for _ in range(STEPS):
+        paths[row, step_of] = here
+        here, step_of = _PREVIOUS[here, turned.astype(np.int64)], (step_of - 1) % STEPS
+        turned = came_from[step_of, here]
+    kept = paths[here == best[leave]]
+    if state == first:
+        kept = np.concatenate([best[None], kept])
+    messages: Bits = (kept >> (_MEMORY - 1)).astype(np.uint8)
+    return messages
 
 
 def _pick(soft: Floats, messages: Bits) -> int | None:

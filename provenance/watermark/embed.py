@@ -1,5 +1,6 @@
 """Adding the mark to yuv420p pictures."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import cv2
@@ -7,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media import Planes
-from provenance.watermark.carrier import CANVAS, CHROMA, LUMA, MAX_ASPECT, SHORT_SIDE, Grid, Layer, carrier
+from provenance.watermark.carrier import CANVAS, MAX_ASPECT, SHORT_SIDE, Grid, Layer, carrier
 from provenance.watermark.errors import AspectTooWide, BadPayload, TooSmallToMark
 
 MIN_SHORT_SIDE = 256
-DEFAULT_STRENGTH = 1.0
-
-RMS = {LUMA: 0.4, CHROMA: 1.2}  # change of a smooth picture at strength 1, 8-bit levels
 
 _CELL_PX = 4  # samples of a pattern to a cell
 _PULSE_SIGMAS = (0.35, 0.8)  # of the difference of Gaussians, in cells
@@ -22,6 +20,17 @@ _MOST_BUSY = 1.4
 _MOST_IN_THE_DARK = 3.0
 _REFRESH_S = 0.5
 _SCENE_CHANGE = 10.0  # mean absolute luma change, 8-bit levels
+
+
+@dataclass(frozen=True)
+class Levels:
+    """RMS change of a smooth picture, 8-bit levels, in luma and in blue-difference chroma."""
+
+    luma: float
+    chroma: float
+
+
+DEFAULT_LEVELS = Levels(0.4, 1.0)
 
 Plane = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -49,12 +58,12 @@ class Embedder:
     dark places), twice a second and on a change of scene. Within a picture the strength is even: a mark
     that leans on texture lost both VMAF and robustness (measured).
 
-    width, height: of the luma plane, px. payload: unsigned 64 bit. key: 32 bytes. strength: a factor on RMS.
-    Raises TooSmallToMark, AspectTooWide, BadKey, BadPayload.
+    width, height: of the luma plane, px. payload: unsigned 64 bit. key: 32 bytes. Raises
+    TooSmallToMark, AspectTooWide, BadKey, BadPayload.
     """
 
     def __init__(
-        self, width: int, height: int, payload: int, key: bytes, *, strength: float = DEFAULT_STRENGTH
+        self, width: int, height: int, payload: int, key: bytes, *, levels: Levels = DEFAULT_LEVELS
     ) -> None:
         check_size(width, height)
         if not 0 <= payload < 1 << 64:
@@ -62,11 +71,10 @@ class Embedder:
                 f"the payload {payload} is not an unsigned 64-bit integer", hint="draw another clip id"
             )
         self._shape = (height, width)
-        self._strength = strength
         luma, chroma = carrier(key).layers
         half = ((height + 1) // 2, (width + 1) // 2)
-        self._luma = _Painter(luma, payload, self._shape)
-        self._chroma = _Painter(chroma, payload, half)
+        self._luma = _Painter(luma, payload, self._shape, levels.luma)
+        self._chroma = _Painter(chroma, payload, half, levels.chroma)
         self._deltas: tuple[NDArray[np.int16], NDArray[np.int16]] | None = None
         self._made_at = Fraction(0)
         self._seen: NDArray[np.int16] | None = None
@@ -93,7 +101,7 @@ class Embedder:
     def _deltas_for(self, y: Plane) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         small = self._luma.shrunk(y)
         texture = float(np.abs(small - cv2.blur(small, (5, 5))).mean())
-        gain = self._strength * min(_MOST_BUSY, 1 + _BUSY_GAIN * texture)
+        gain = min(_MOST_BUSY, 1 + _BUSY_GAIN * texture)
         seen: Map = np.clip((small - 4) / 32, 0.15, 1.0, dtype=np.float32)  # dark parts show a mark first
         return self._luma.delta(seen, gain), self._chroma.delta(seen, gain)
 
@@ -105,9 +113,9 @@ def _added(plane: Plane, delta: NDArray[np.int16]) -> Plane:
 class _Painter:
     """A layer's pattern, laid over planes of one shape."""
 
-    def __init__(self, layer: Layer, payload: int, shape: tuple[int, int]) -> None:
+    def __init__(self, layer: Layer, payload: int, shape: tuple[int, int], level: float) -> None:
         self._shape = shape
-        self._rms = RMS[layer.grid]
+        self._level = level
         px = min(shape) / SHORT_SIDE * layer.grid.cell / _CELL_PX  # plane px to a sample of the pattern
         self._size = tuple(
             min(layer.grid.canvas * _CELL_PX, 2 * int(np.ceil(side / px / 2))) for side in shape
@@ -135,7 +143,7 @@ class _Painter:
         if seen.shape != self._size:
             seen = np.asarray(cv2.resize(seen, (columns, rows), interpolation=cv2.INTER_AREA))
         delta = self._pattern * seen
-        delta *= min(_MOST_IN_THE_DARK, self._rms * gain / max(1e-6, float(delta.std())))
+        delta *= self._level * gain * min(_MOST_IN_THE_DARK, 1 / max(1e-6, float(delta.std())))
         height, width = self._shape
         full = cv2.warpAffine(
             delta,

@@ -5,9 +5,15 @@ WatermarkError
 │   ├── TooSmallToMark    short side under the minimum
 │   ├── AspectTooWide     longer than the keyed canvas
 │   ├── DepthNotSupported more than 8 bits a sample
+│   ├── InterlacedClip    two fields woven into each picture
+│   ├── TransparentClip   pixels through which a background is seen
+│   ├── SizeChanges       pictures of several sizes
+│   ├── FlatClip          nothing but one flat colour in every picture
 │   └── EmptyClip         no frame at all
 ├── SameFile              source and destination are one file
+├── ModelUnavailable      a network that reads foreign marks is missing, or is another one
 ├── BadKey                not 32 bytes
+├── BadEpoch              not the number of an epoch
 └── BadPayload            not an unsigned 64-bit integer
 """
 
@@ -36,6 +42,22 @@ class DepthNotSupported(UnmarkableClip):
     """The clip has more than 8 bits a sample."""
 
 
+class InterlacedClip(UnmarkableClip):
+    """The clip's pictures are two fields each, woven line by line."""
+
+
+class TransparentClip(UnmarkableClip):
+    """The clip has pixels through which a background is seen."""
+
+
+class SizeChanges(UnmarkableClip):
+    """The clip's pictures are not all of one size."""
+
+
+class FlatClip(UnmarkableClip):
+    """Every picture of the clip is one flat colour."""
+
+
 class EmptyClip(UnmarkableClip):
     """The clip has no frame."""
 
@@ -44,8 +66,16 @@ class SameFile(WatermarkError):
     """Source and destination are the same file."""
 
 
+class ModelUnavailable(WatermarkError):
+    """The network that reads a foreign mark is not installed, or is not the one whose error rate was measured."""
+
+
 class BadKey(WatermarkError, ValueError):
     """The key is not 32 bytes."""
+
+
+class BadEpoch(WatermarkError, ValueError):
+    """The number is not that of an epoch."""
 
 
 class BadPayload(WatermarkError, ValueError):

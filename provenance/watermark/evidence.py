@@ -113,6 +113,21 @@ def soft_bits(chips: list[Signal], worth: list[float], layout: tuple[Cells, ...]
     return total
 
 
+def payload_z(chips: list[Signal], worth: list[float], layout: tuple[Cells, ...], payload: int) -> float:
+    """Correlation of the payload cells with a payload, in standard deviations of what chance gives."""
+    power = sum(weight**2 * float(one @ one) for one, weight in zip(chips, worth, strict=True))
+    return float(soft_bits(chips, worth, layout) @ ecc.encode(payload)) / power**0.5 if power > 0 else 0.0
+
+
+def known_z(
+    response: Response, pose: Pose, layout: tuple[Cells, ...], payload: int, *, luma_alone: bool = False
+) -> float:
+    """`payload_z` of a payload that is known: how safely a mark is read."""
+    luma, *others = weights(pilot_chips(response, pose, layout))
+    worth = [luma, *(0.0 if luma_alone else one for one in others)]
+    return payload_z(data_chips(response, pose, layout), worth, layout, payload)
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one pose gives. `payload` is None where the CRC fails. Both log_p are natural logarithms of
@@ -158,6 +173,6 @@ def read(
     (payload,) = ecc.decode(soft[None])
     if payload is None:
         return Finding(pose, height, 0.0, None, log_present, 0.0)
-    power = sum(weight**2 * float(one @ one) for one, weight in zip(data, worth, strict=True))
-    data_z = float(soft @ ecc.encode(payload)) / power**0.5
-    return Finding(pose, height, data_z, payload, log_present, log_attempts + LOG_PAYLOADS + log_tail(data_z))
+    data_z = payload_z(data, worth, layout, payload)
+    log_payload = log_attempts + LOG_PAYLOADS + log_tail(data_z)
+    return Finding(pose, height, data_z, payload, log_present, log_payload)

@@ -70,6 +70,8 @@ def sample(response: Response, layer: int, pose: Pose, places: Points) -> NDArra
 
 def read_map(values: Map, frame: Frame, located: Points) -> NDArray[np.float32]:
     """A map at picture positions (units from the centre), float32[n]; zero outside."""
+    if not len(located):
+        return np.zeros(0, dtype=np.float32)
     rows, columns = frame.shape
     at = np.full((-(-len(located) // _ROW) * _ROW, 2), -2.0, dtype=np.float32)  # remap takes no long rows
     centre = ((columns - 1) / 2, (rows - 1) / 2)

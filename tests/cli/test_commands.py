@@ -9,6 +9,10 @@ from cli_process import Clipproof
 from conftest import write_mp4
 from flows_media import textured
 
+from media.digest import StreamDigest
+from provenance.ledger import Asset, ClipRecord, Mark, connect
+from provenance.watermark import SCHEME, epoch_key
+
 
 @pytest.fixture(scope="session")
 def holiday(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -138,6 +142,39 @@ def test_keys_are_made_once_shown_redacted_and_backed_up(clipproof: Clipproof, t
         "keys", "restore", tmp_path / "backup.tar", "--json", CLIPPROOF_HOME=str(tmp_path / "other")
     )
     assert restored.json["mark_key_id"] == made.json["mark_key_id"]
+
+
+def test_a_new_epoch_is_told_and_shown_and_no_key_is(clipproof: Clipproof, tmp_path: Path) -> None:
+    assert clipproof("keys", "new-epoch").code == 5  # there are no keys
+    made = clipproof("keys", "init", "--json").json
+    assert (made["mark_epoch"], made["mark_epochs_tried"]) == (0, 1)
+    later = clipproof("keys", "new-epoch", "--json")
+    assert (later.code, later.json["mark_epoch"], later.json["mark_epochs_tried"]) == (0, 1, 2)
+    assert later.json["mark_key_id"] == made["mark_key_id"]
+    assert "keys backup" in later.err
+    shown = clipproof("keys", "show")
+    assert "mark epoch           1" in shown.out
+    master = bytes.fromhex((tmp_path / "home" / "keys" / "mark.key").read_text())
+    for key in (master, *(epoch_key(master, epoch) for epoch in (0, 1))):
+        assert key.hex() not in later.out + later.err + shown.out + shown.err
+
+
+def test_keys_from_an_old_backup_are_noticed_and_go_past_the_epochs_that_were_used(
+    clipproof: Clipproof, tmp_path: Path
+) -> None:
+    clipproof("keys", "init")
+    clipproof("db", "upgrade")
+    with connect(f"sqlite:///{tmp_path / 'home' / 'ledger.db'}") as ledger:
+        run = ledger.reserve_run("key", {})
+        marks = (Mark(SCHEME, run.clip_id, {"epoch": 5}),)
+        asset = Asset(bytes(32), 1, "video/mp4")
+        ledger.record_clip(ClipRecord("key", asset, "ai", StreamDigest({}), marks=marks))
+    check = {one["name"]: one for one in clipproof("doctor", "--json").json["checks"]}["mark key"]
+    assert check["state"] == "bad"
+    assert "epoch 0, but clips were marked in epoch 5" in check["message"]
+    assert clipproof("keys", "new-epoch", "--json").json["mark_epoch"] == 6
+    check = {one["name"]: one for one in clipproof("doctor", "--json").json["checks"]}["mark key"]
+    assert (check["state"], check["message"]) == ("ok", "epoch 6")
 
 
 def test_the_ledger_is_made_on_request_and_a_newer_one_is_refused(

@@ -36,7 +36,7 @@ def labelled(home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home
 
 def evidence_of(home: Home, marked: Marked, **changes: object) -> ClipEvidence:
     row = row_of(home, marked)
-    seen = gather(row, home.store.path(row.asset.sha256), home.trust, mark_key=home.keys.mark_key)
+    seen = gather(row, home.store.path(row.asset.sha256), home.trust, mark_keys=home.keys.mark_keys)
     return dataclasses.replace(seen, **changes)  # type: ignore[arg-type]
 
 
@@ -125,7 +125,7 @@ def test_rows_alone_prove_nothing_when_the_file_is_gone_or_changed(
     other = tmp_path / "other.mp4"
     other.write_bytes(Path(marked.path).read_bytes() + b"\0")
     for path in (tmp_path / "missing.mp4", other):
-        seen = gather(row, path, home.trust, mark_key=home.keys.mark_key)
+        seen = gather(row, path, home.trust, mark_keys=home.keys.mark_keys)
         assert seen.problem
         for law in LAWS:
             kept = {"organisation", "not_certain"}
@@ -150,7 +150,7 @@ def test_a_removed_mark_manifest_or_label_is_not_met(labelled: tuple[Home, Marke
 def test_without_the_mark_key_the_mark_is_not_certain(labelled: tuple[Home, Marked]) -> None:
     home, marked = labelled
     row = row_of(home, marked)
-    seen = gather(row, home.store.path(row.asset.sha256), home.trust, mark_key=None)
+    seen = gather(row, home.store.path(row.asset.sha256), home.trust, mark_keys=None)
     assert statuses(seen, "eu")["eu-code-watermark"] == "not_certain"
 
 

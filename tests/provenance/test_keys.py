@@ -4,6 +4,7 @@ import datetime
 import logging
 import os
 import pickle
+import shutil
 import stat
 import tarfile
 from collections.abc import Callable
@@ -32,10 +33,11 @@ from provenance.errors import (
     ProvenanceError,
 )
 from provenance.identity import Identity
-from provenance.keys import CHECKPOINT_KEY, IDENTITY_KEY, MARK_KEY, Keys, KeyStore
+from provenance.keys import CHECKPOINT_KEY, IDENTITY_KEY, MARK_EPOCH, MARK_KEY, Keys, KeyStore
 from provenance.manifest import Claim
 from provenance.reading import read_manifest
 from provenance.signing import sign_file
+from provenance.watermark import MAX_EPOCH, BadEpoch
 
 PRIVATE = (IDENTITY_KEY, MARK_KEY, CHECKPOINT_KEY)
 
@@ -407,3 +409,104 @@ def test_a_rotation_that_was_killed_between_its_renames_loses_no_key(
         store.create()
     assert store.load().mark_key == before.mark_key
     assert store.anchors() == before.anchors
+
+
+# Epochs of the mark key
+
+
+@pytest.fixture
+def own_store(key_store: KeyStore, tmp_path: Path) -> KeyStore:
+    """A copy, to be changed."""
+    shutil.copytree(key_store.folder, tmp_path / "keys")
+    return KeyStore(tmp_path / "keys")
+
+
+def test_a_store_without_an_epoch_is_at_the_first_one(own_store: KeyStore) -> None:
+    assert not (own_store.folder / MARK_EPOCH).exists()
+    assert own_store.load().mark_keys.epoch == 0
+
+
+def test_a_new_epoch_marks_with_another_key_and_still_knows_the_former_one(own_store: KeyStore) -> None:
+    before = own_store.load()
+    after = own_store.new_epoch()
+    assert (before.mark_keys.epoch, after.mark_keys.epoch) == (0, 1)
+    assert after.mark_key != before.mark_key
+    assert after.mark_keys.of(0) == before.mark_key
+    assert after.mark_keys.newest() == (1, 0)
+    assert after.identity.certificate_sha256 == before.identity.certificate_sha256
+    assert stat.S_IMODE((own_store.folder / MARK_EPOCH).stat().st_mode) == 0o600
+
+
+def test_no_file_of_the_store_holds_the_key_of_an_epoch(own_store: KeyStore) -> None:
+    """Clips are marked with a key that is made from the file's, so that it may leak without the file's."""
+    keys = own_store.new_epoch()
+    content = b"".join(path.read_bytes() for path in own_store.folder.iterdir())
+    for epoch in (0, 1):
+        assert keys.mark_keys.of(epoch).hex().encode() not in content
+
+
+def test_the_description_says_the_epoch_and_how_many_are_tried(own_store: KeyStore) -> None:
+    made = own_store.describe()
+    own_store.new_epoch(after=40)
+    later = own_store.describe()
+    assert (made.mark_epoch, made.mark_epochs_tried) == (0, 1)
+    assert (later.mark_epoch, later.mark_epochs_tried) == (41, 4)
+    assert later.mark_key_id == made.mark_key_id  # of the master, which is what a backup must hold
+    assert not any(secret in repr(later) + repr(own_store.load()) for secret in secrets_of(own_store))
+
+
+def test_the_epoch_travels_in_a_backup_and_outlives_a_rotation(own_store: KeyStore, tmp_path: Path) -> None:
+    first = own_store.backup(tmp_path / "first.tar")
+    third = [own_store.new_epoch() for _ in range(3)][-1]
+    rotated = own_store.rotate(organization="Newsroom")
+    assert rotated.mark_keys == third.mark_keys
+    later = KeyStore(tmp_path / "later").restore(own_store.backup(tmp_path / "later.tar"))
+    assert later.mark_keys == third.mark_keys
+    # A backup from before there were epochs has the first one, and the keys of all that came.
+    early = KeyStore(tmp_path / "early").restore(first)
+    assert early.mark_keys.epoch == 0
+    assert early.mark_keys.of(3) == third.mark_key
+
+
+def test_a_store_behind_its_ledger_goes_past_the_epochs_that_were_used(own_store: KeyStore) -> None:
+    own_store.new_epoch()
+    assert own_store.new_epoch(after=7).mark_keys.epoch == 8
+    assert own_store.new_epoch(after=3).mark_keys.epoch == 9
+
+
+def test_past_the_last_epoch_nothing_is_written(own_store: KeyStore) -> None:
+    with pytest.raises(BadEpoch):
+        own_store.new_epoch(after=MAX_EPOCH)
+    assert own_store.load().mark_keys.epoch == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"-1", b"1.5", b"0x10", "١".encode(), b"9" * 11, b"4294967296"])
+def test_a_damaged_epoch_is_an_error_and_not_the_first_one(own_store: KeyStore, content: bytes) -> None:
+    """Taken for 0, a home would go back to a key that may have leaked."""
+    (own_store.folder / MARK_EPOCH).write_bytes(content)
+    with pytest.raises(KeysDamaged, match=r"mark\.epoch"):
+        own_store.load()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize(("dies", "epoch"), [("before the rename", 0), ("after the rename", 1)])
+def test_a_new_epoch_that_is_killed_leaves_the_old_one_or_the_new(
+    own_store: KeyStore, dies: str, epoch: int
+) -> None:
+    before = own_store.load()
+    child = os.fork()
+    if not child:
+        replace = Path.replace
+
+        def replace_and_die(path: Path, target: Path) -> Path:
+            if dies == "after the rename":
+                replace(path, target)
+            os._exit(9)
+
+        Path.replace = replace_and_die  # type: ignore[method-assign]
+        own_store.new_epoch()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    keys = own_store.load()
+    assert keys.mark_keys.epoch == epoch
+    assert keys.mark_keys.master == before.mark_keys.master
+    assert own_store.new_epoch().mark_keys.epoch == epoch + 1

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from media import Planes, open_clip, yuv420p_of_rgb
-from provenance.watermark import DEFAULT_STRENGTH, Detection, Detector, Embedder, mark_file
+from provenance.watermark import DEFAULT_LEVELS, Detection, Detector, Embedder, Levels, mark_file
+from provenance.watermark.strength import choose
 
 Clip = list[Planes]
 
@@ -90,19 +91,24 @@ def hues_alone(clip: Iterable[Planes]) -> Clip:
     return [(np.full_like(y, 128), u, v) for y, u, v in clip]
 
 
+def at(strength: float) -> Levels:
+    """The default levels times a factor."""
+    return Levels(DEFAULT_LEVELS.luma * strength, DEFAULT_LEVELS.chroma * strength)
+
+
 def marked(
     clip: Iterable[Planes],
     payload: int = PAYLOAD,
     *,
     key: bytes = KEY,
-    strength: float = DEFAULT_STRENGTH,
+    levels: Levels = DEFAULT_LEVELS,
 ) -> Clip:
     """The clip with a mark, not encoded."""
     embedder: Embedder | None = None
     done = []
     for index, picture in enumerate(clip):
         height, width = picture[0].shape
-        embedder = embedder or Embedder(width, height, payload, key, strength=strength)
+        embedder = embedder or Embedder(width, height, payload, key, levels=levels)
         done.append(embedder.embed(picture, Fraction(index, RATE)))
     return done
 
@@ -151,4 +157,5 @@ def textured_clip() -> Clip:
 
 @pytest.fixture(scope="session")
 def marked_texture(textured_clip: Clip) -> Clip:
-    return marked(textured_clip)
+    """As strong as a file with these pictures would be marked; not encoded."""
+    return marked(textured_clip, levels=choose(textured_clip, RATE, PAYLOAD, KEY).levels)

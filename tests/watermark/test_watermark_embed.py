@@ -7,36 +7,46 @@ import pytest
 from numpy.typing import NDArray
 
 from media import Planes
-from provenance.watermark import AspectTooWide, BadKey, BadPayload, Embedder, TooSmallToMark
-from provenance.watermark.carrier import CHROMA, LUMA
-from provenance.watermark.embed import RMS
+from provenance.watermark import (
+    DEFAULT_LEVELS,
+    AspectTooWide,
+    BadKey,
+    BadPayload,
+    Embedder,
+    Levels,
+    TooSmallToMark,
+)
 
-from .conftest import KEY, Clip, plain
+from .conftest import KEY, Clip, at, plain
 
 
-def embedder(picture: Planes, strength: float = 1.0) -> Embedder:
+def embedder(picture: Planes, levels: Levels = DEFAULT_LEVELS) -> Embedder:
     height, width = picture[0].shape
-    return Embedder(width, height, 1, KEY, strength=strength)
+    return Embedder(width, height, 1, KEY, levels=levels)
 
 
 def difference(done: Planes, picture: Planes) -> list[NDArray[np.int16]]:
     return [one.astype(np.int16) - other for one, other in zip(done, picture, strict=True)]
 
 
-def change(picture: Planes, strength: float = 1.0) -> list[NDArray[np.int16]]:
-    return difference(embedder(picture, strength).embed(picture, 0), picture)
+def change(picture: Planes, levels: Levels = DEFAULT_LEVELS) -> list[NDArray[np.int16]]:
+    return difference(embedder(picture, levels).embed(picture, 0), picture)
 
 
 def rms(change: NDArray[np.int16]) -> float:
     return float(np.sqrt(np.mean(change.astype(float) ** 2)))
 
 
-@pytest.mark.parametrize("strength", [1.0, 1.5, 2.0])
-def test_strength_is_the_rms_change_of_a_smooth_picture(strength: float) -> None:
-    dy, du, _ = change(plain(), strength)
+@pytest.mark.parametrize(
+    "levels",
+    [Levels(0.4, 0.5), Levels(0.4, 1.0), Levels(0.8, 1.4), Levels(1.5, 2.5), Levels(3.0, 6.0)],
+    ids=str,
+)
+def test_levels_are_the_rms_change_of_a_smooth_picture(levels: Levels) -> None:
+    dy, du, _ = change(plain(), levels)
     # Whole levels: what is under half a level is lost, what is over it becomes one.
-    assert rms(dy) == pytest.approx(strength * RMS[LUMA], abs=0.1)
-    assert rms(du) == pytest.approx(strength * RMS[CHROMA], abs=0.1)
+    assert rms(dy) == pytest.approx(levels.luma, rel=0.1, abs=0.1)
+    assert rms(du) == pytest.approx(levels.chroma, rel=0.1, abs=0.1)
 
 
 def test_the_default_is_under_half_a_level_in_luma() -> None:
@@ -83,14 +93,14 @@ def test_busy_pictures_take_more() -> None:
 def test_the_dark_is_touched_least() -> None:
     dark, light = plain(8, 256), plain(120, 256)
     both = tuple(np.hstack(halves) for halves in zip(dark, light, strict=True))
-    dy, du, _ = change(both, 2.0)  # type: ignore[arg-type]
+    dy, du, _ = change(both, at(2))  # type: ignore[arg-type]
     assert rms(dy[:, :248]) < 0.4 * rms(dy[:, 264:])
     assert rms(du[:, :124]) < 0.4 * rms(du[:, 132:])
 
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_white_and_black_do_not_wrap_around(level: int) -> None:
-    dy, du, _ = change(plain(level, blue=level), 4.0)
+    dy, du, _ = change(plain(level, blue=level), at(4))
     assert max(np.abs(dy).max(), np.abs(du).max()) < 40
 
 
@@ -102,7 +112,7 @@ def test_the_pattern_does_not_move() -> None:
 
 def test_the_pattern_is_the_same_under_every_picture(textured_clip: Clip) -> None:
     """So that a detector may add pictures up."""
-    over_grey, over_texture = change(plain(120, 512, 384), 2.0), change(textured_clip[0], 2.0)
+    over_grey, over_texture = change(plain(120, 512, 384), at(2)), change(textured_clip[0], at(2))
     for one, other in zip(over_grey[:2], over_texture[:2], strict=True):
         assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.85  # whole levels
 

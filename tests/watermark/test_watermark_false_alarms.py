@@ -20,7 +20,7 @@ from provenance.watermark.evidence import (
 from provenance.watermark.pose import IDENTITY
 from provenance.watermark.response import Reader, Response
 
-from .conftest import KEY, Clip, detect, hues_alone, in_grey, marked, plain
+from .conftest import KEY, Clip, at, detect, hues_alone, in_grey, marked, plain
 
 WRONG_KEYS = [index.to_bytes(32, "big") for index in range(300)]
 
@@ -62,7 +62,7 @@ def test_no_frames_are_not_found() -> None:
 def response(request: pytest.FixtureRequest, textured_clip: Clip) -> Response:
     clip = textured_clip[:6]
     if request.param != "unmarked":
-        clip = marked(clip, strength=2.0)
+        clip = marked(clip, levels=at(2))
     reader = Reader(512, 384)
     total = reader.silence()
     for picture in clip:

@@ -10,7 +10,8 @@ import pytest
 from conftest import moving_picture, write_mp4
 
 from media import CorruptMedia, MediaError, UnsupportedMedia
-from provenance.watermark import DepthNotSupported, SameFile, TooSmallToMark, detect_file, mark_file
+from provenance.watermark import SCHEME, DepthNotSupported, SameFile, TooSmallToMark, detect_file, mark_file
+from provenance.watermark.strength import CHROMA_LEVELS, LUMA_LEVELS
 
 from .conftest import KEY, PAYLOAD, rendered
 
@@ -31,9 +32,20 @@ def test_a_marked_file_says_its_payload(marked_file: Path) -> None:
 
 
 def test_the_report_says_what_was_written(rendered_file: Path, tmp_path: Path) -> None:
-    report = mark_file(rendered_file, tmp_path / "out.mp4", payload=7, key=KEY, strength=2.0, crf=30)
-    assert (report.path, report.payload, report.strength, report.crf) == (tmp_path / "out.mp4", 7, 2.0, 30)
+    report = mark_file(rendered_file, tmp_path / "out.mp4", payload=7, key=KEY, crf=30)
+    assert (report.path, report.payload, report.crf) == (tmp_path / "out.mp4", 7, 30)
     assert (report.width, report.height, report.frames) == (512, 384, 24)
+    assert report.scheme == SCHEME
+    assert report.choice.levels.luma in LUMA_LEVELS
+    assert report.choice.levels.chroma in CHROMA_LEVELS
+
+
+def test_strength_is_a_factor_on_what_was_chosen(rendered_file: Path, tmp_path: Path) -> None:
+    once, twice = (
+        mark_file(rendered_file, tmp_path / "out.mp4", payload=7, key=KEY, strength=factor).choice.levels
+        for factor in (1.0, 2.0)
+    )
+    assert (twice.luma, twice.chroma) == pytest.approx((2 * once.luma, 2 * once.chroma))
 
 
 def test_sound_is_carried_over_untouched(rendered_file: Path, marked_file: Path) -> None:

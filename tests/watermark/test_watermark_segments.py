@@ -9,7 +9,7 @@ import pytest
 from media import Planes
 from provenance.watermark import BadKey, Detection, Detector, Embedder
 
-from .conftest import KEY, PAYLOAD, RATE, Clip, coloured, detect, marked, plain, rendered
+from .conftest import KEY, PAYLOAD, RATE, Clip, at, coloured, detect, marked, plain, rendered
 from .test_watermark_geometry import cut
 
 OTHER = 0xFEDCBA9876543210
@@ -71,7 +71,7 @@ def test_one_marked_second_in_twenty_is_found() -> None:
     rng = np.random.default_rng(4)
     grains = [(rng.integers(60, 190, (256, 256)).astype(np.uint8), *plain(width=256)[1:]) for _ in range(8)]
     detector = Detector()
-    embedder = Embedder(256, 256, PAYLOAD, KEY, strength=2)
+    embedder = Embedder(256, 256, PAYLOAD, KEY, levels=at(2))
     for index in range(160):
         picture, time = grains[index % 8], Fraction(index, 8)
         detector.update(embedder.embed(picture, time) if 64 <= index < 72 else picture, time)
@@ -96,7 +96,7 @@ def test_a_cropped_clip_of_the_second_key_is_found(marked_clip: Clip) -> None:
 def test_a_short_part_of_the_second_key_is_found() -> None:
     """Too little of the whole clip for its key to be seen there; a window of its own shows it."""
     rng = np.random.default_rng(5)
-    embedder = Embedder(256, 256, PAYLOAD, SECOND_KEY, strength=2)
+    embedder = Embedder(256, 256, PAYLOAD, SECOND_KEY, levels=at(2))
     detector = Detector()
     for index in range(160):
         picture = (rng.integers(60, 190, (256, 256)).astype(np.uint8), *plain(width=256)[1:])

@@ -27,11 +27,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     with open_home(settings) as home:
         marked = mark_clip(home, source, signed, source="ai")
         row = home.ledger.clip(int(marked.clip_id, 16))
-        key = home.keys.mark_key
+        keys = home.keys.mark_keys
     assert row is not None
     copy = transcode(signed, folder / "copy.mp4")
     stranger = write_mp4(folder / "stranger.mp4", textured(24, seed=7))
-    return Recorded(settings, key, row, signed, copy, stranger)
+    return Recorded(settings, keys, row, signed, copy, stranger)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def api(recorded: Recorded, ledger: Ledger) -> Iterator[Api]:
         limits = replace(
             ApiLimits(requests_per_minute=6000, uploads_per_minute=6000), **{n: changes.pop(n) for n in names}
         )
-        service = Service(ledger, "Example Studio", mark_key=recorded.mark_key, limits=limits, **changes)
+        service = Service(ledger, "Example Studio", mark_keys=recorded.mark_keys, limits=limits, **changes)
         made = TestClient(
             create_app(service),
             base_url="http://127.0.0.1",

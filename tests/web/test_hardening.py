@@ -375,7 +375,8 @@ def test_no_answer_but_the_signed_manifest_itself_tells_of_people_paths_or_runs(
         row.run.key,
         str(recorded.settings.home),
         row.asset.sha256.hex(),
-        recorded.mark_key.hex(),
+        recorded.mark_keys.master.hex(),
+        recorded.mark_keys.current.hex(),
     ]
     private += [row.manifest.signer] if row.manifest else []
     for answer in answers:
@@ -409,9 +410,10 @@ def test_the_log_holds_no_address_no_query_and_no_identifier(
 
 
 def test_the_service_object_shows_no_key(recorded: Recorded, ledger: Any) -> None:
-    shown = repr(web_app.Service(ledger, "X", mark_key=recorded.mark_key))
-    assert recorded.mark_key.hex() not in shown
-    assert repr(recorded.mark_key) not in shown
+    shown = repr(web_app.Service(ledger, "X", mark_keys=recorded.mark_keys))
+    for key in (recorded.mark_keys.master, recorded.mark_keys.current):
+        assert key.hex() not in shown
+        assert repr(key) not in shown
 
 
 def test_every_problem_is_documented() -> None:

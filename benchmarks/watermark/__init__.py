@@ -1,0 +1,1 @@
+"""The attack bench of the watermark: `python -m benchmarks.watermark`."""
