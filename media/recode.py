@@ -3,25 +3,32 @@
 import io
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
 
 from media.planes import Planes, plane_array
 
+# Without the macroblock tree x264 gives the same pictures for the same pictures (see media.writer).
+_QUIET = {"libx264": {"x264-params": "mbtree=0"}, "libx265": {"x265-params": "log-level=error:pools=none"}}
+
 
 def recode(
-    pictures: Sequence[Planes], rate: Fraction | float, *, crf: float, preset: str = "veryfast"
+    pictures: Sequence[Planes],
+    rate: Fraction | float,
+    *,
+    crf: float,
+    codec: Literal["libx264", "libx265"] = "libx264",
 ) -> tuple[list[Planes], int]:
-    """The yuv420p pictures (one size, uint8) after x264 at `rate` a second, and the bytes they took."""
+    """The yuv420p pictures (one size, uint8) after an encoder at `rate` a second, and the bytes they took."""
     height, width = pictures[0][0].shape
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as output:
-        stream: Any = output.add_stream("libx264", rate=Fraction(rate).limit_denominator(1001))
+        stream: Any = output.add_stream(codec, rate=Fraction(rate).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         stream.thread_count = 1
-        stream.options = {"crf": f"{crf:g}", "preset": preset, "x264-params": "mbtree=0"}
+        stream.options = {"crf": f"{crf:g}", "preset": "veryfast", **_QUIET[codec]}
         for planes in pictures:
             output.mux(stream.encode(frame_of(planes)))
         output.mux(stream.encode(None))

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from provenance.watermark import ecc
 from provenance.watermark.carrier import Carrier, Points
-from provenance.watermark.pose import Pose, sample
+from provenance.watermark.pose import IDENTITY, Pose, sample
 from provenance.watermark.response import Response
 
 FALSE_ALARM = 1e-6
 LOG_PAYLOADS = ecc.PAYLOAD_BITS * log(2)
 
 _PILOT_TESTS = 3
-_HOPELESS = 3.0  # of the pilot: a payload that can be proven has more than twice that
+HOPELESS = 3.0  # of the pilot: a payload that can be proven has more than twice that
 
 Signal = NDArray[np.float32]
 
@@ -94,13 +94,17 @@ def pilot_z(chips: list[Signal]) -> float:
 
 
 def weights(chips: list[Signal]) -> list[float]:
-    """What a sample of each layer is worth: amplitude over noise power, as the pilot shows it."""
-    found = []
-    for one in chips:
-        inside = one[one != 0]
-        spread = float(inside.var()) if len(inside) else 0.0
-        found.append(max(0.0, float(inside.mean())) / spread if spread > 0 else 0.0)
-    return found
+    """What a sample of each layer is worth: amplitude over noise power, as the pilot shows it. Where it shows
+    nothing (it may have been taken out: it is the same in all clips of a key) every layer has equal power.
+    """
+    inside = [one[one != 0] for one in chips]
+    spreads = [float(one.var()) if len(one) else 0.0 for one in inside]
+    if pilot_z(chips) < HOPELESS:
+        return [spread**-0.5 if spread > 0 else 0.0 for spread in spreads]
+    return [
+        max(0.0, float(one.mean())) / spread if spread > 0 else 0.0
+        for one, spread in zip(inside, spreads, strict=True)
+    ]
 
 
 def soft_bits(chips: list[Signal], worth: list[float], layout: tuple[Cells, ...]) -> Signal:
@@ -165,7 +169,7 @@ def read(
     pilot = pilot_chips(response, pose, layout)
     height = pilot_z(pilot)
     log_present = log(_PILOT_TESTS) + log_poses + log_tail(height)
-    if height < _HOPELESS:
+    if height < HOPELESS and pose != IDENTITY:
         return Finding(pose, height, 0.0, None, log_present, 0.0)
     worth = weights(pilot)
     data = data_chips(response, pose, layout)

@@ -135,7 +135,8 @@ def _choose(src: Path, probe: Probe, payload: int, key: bytes, limits: Limits | 
     rate = probe.frame_rate or Fraction(25)
     with open_clip(src, pixel_format="yuv420p", limits=limits) as clip:
         wanted = excerpt_range(probe.duration_s, rate)
-        pictures = [frame.yuv for frame in islice(clip, wanted.start, wanted.stop)]
+        shown = (frame.yuv for frame in clip if not _is_flat(frame.yuv))  # leaders tell nothing of the film
+        pictures = list(islice(shown, wanted.start, wanted.stop))
     if not pictures:
         raise EmptyClip(f"{src}: has no frame to mark", hint="check the file with a player")
     return choose(pictures, rate, payload, key)

@@ -74,7 +74,9 @@ def _tilts(most: float, step: float) -> tuple[float, ...]:
     return tuple(sign * count * step * pi / 180 for count in steps for sign in (1, -1))
 
 
-_STRETCHES = (9 / 16, 0.6, 2 / 3, 3 / 4, 0.8, 0.9, 10 / 9, 5 / 4, 4 / 3, 3 / 2, 5 / 3, 16 / 9)
+# Screens and films of other shapes, and 16:15 and 32:27: pixels of DVDs made square.
+_WIDER = (16 / 15, 10 / 9, 32 / 27, 5 / 4, 4 / 3, 3 / 2, 5 / 3, 16 / 9)
+_STRETCHES = (*_WIDER, *(1 / wider for wider in _WIDER))
 # Stretching changes which side is the short one, and with it the scale.
 _STRETCHED = tuple((scale, 0.0, stretch) for stretch in _STRETCHES for scale in (1.0, 1 / stretch))
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from provenance.watermark import ecc
 from provenance.watermark.evidence import (
     FALSE_ALARM,
+    HOPELESS,
     LOG_PAYLOADS,
     Cells,
     Signal,
@@ -23,7 +24,6 @@ from provenance.watermark.response import Response
 
 State = Literal["marked", "present_unreadable", "not_found"]
 
-_HOPELESS = 3.0  # of a window's pilot
 _CLEAR = 4.5  # standard deviations in favour of a payload that the clip is already known to carry
 _MOST_LEVEL = 4.0  # so that a dim scene is not held to the standard of a bright one
 _CHANGE_COST = 5.0  # nats: a part of its own must explain e⁵ times more
@@ -83,7 +83,7 @@ def payloads_by_window(hops: Strip, window: int) -> dict[int, float]:
     """
     starts = range(max(1, len(hops) - window + 1))
     # Windows whose pilot says nothing are not decoded: their payload could not be proven.
-    hopeful = [start for start in starts if hops.z(None, start, start + window) > _HOPELESS]
+    hopeful = [start for start in starts if hops.z(None, start, start + window) > HOPELESS]
     if not hopeful:
         return {}
     sums = np.stack([hops.data[start : start + window].sum(axis=0) for start in hopeful])
