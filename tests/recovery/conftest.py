@@ -16,6 +16,7 @@ from scipy import ndimage
 from flows.home import Home, open_home
 from flows.marking import Marked, mark_clip
 from flows.settings import Settings
+from media import Planes, open_clip, yuv420p_of_rgb
 from provenance.keys import MARK_KEY, KeyStore
 from provenance.ledger import runs
 from provenance.verify import Verification, verify_clip
@@ -30,13 +31,18 @@ def filmed(seed: int, seconds: float = 4.0) -> Rgb:
     """Like a camera that pans over a scene of its own: uint8 [T,512,640,3]."""
     frames = round(seconds * RATE)
     rng = np.random.default_rng(1000 + seed)
-    wide = np.zeros((512, 640 + 6 * frames), np.float32)
+    wide = np.zeros((512, 640 + 6 * frames, 1), np.float32)
     for sigma, level in ((1, 8), (4, 16), (16, 24), (50, 30)):
-        layer = ndimage.gaussian_filter(rng.normal(size=wide.shape).astype(np.float32), sigma)
-        wide += level * layer / layer.std()
+        layer = ndimage.gaussian_filter(rng.normal(size=wide.shape[:2]).astype(np.float32), sigma)
+        wide[..., 0] += level * layer / layer.std()
+    warmth = ndimage.gaussian_filter(rng.normal(size=wide.shape[:2]).astype(np.float32), 12)
+    wide = wide + 12 * (warmth / warmth.std())[..., None] * np.array([1, 0, -1], np.float32)
     picture = np.clip(125 + wide, 0, 255).astype(np.uint8)
-    luma = np.stack([picture[:, 6 * t : 6 * t + 640] for t in range(frames)])
-    return np.repeat(luma[..., None], 3, axis=3)
+    return np.stack([picture[:, 6 * t : 6 * t + 640] for t in range(frames)])
+
+
+def as_planes(pictures: Rgb) -> list[Planes]:
+    return [yuv420p_of_rgb(picture) for picture in pictures]
 
 
 def speech_like(seed: int, seconds: float) -> NDArray[np.float32]:
@@ -70,20 +76,20 @@ def write_sound(
 
 
 def encoded(
-    path: Path, luma: Sequence[NDArray[np.uint8]], sound: NDArray[np.float32] | None = None, *, crf: int = 18
+    path: Path, pictures: Sequence[Planes], sound: NDArray[np.float32] | None = None, *, crf: int = 18
 ) -> Path:
-    """Luma planes and sound as an ordinary platform encodes them: H.264 and AAC at 64 kb/s."""
+    """Pictures and sound as an ordinary platform encodes them: H.264 and AAC at 64 kb/s."""
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=RATE)
-        video.height, video.width = luma[0].shape
+        video.height, video.width = pictures[0][0].shape
         video.pix_fmt, video.options = "yuv420p", {"crf": str(crf), "preset": "veryfast"}
         audio = None
         if sound is not None:
             audio = output.add_stream("aac", rate=SOUND_HZ, layout="mono")
             audio.bit_rate = 64_000
-        for index, plane in enumerate(luma):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
-            frame = frame.reformat(format="yuv420p")
+        for index, (y, *hues) in enumerate(pictures):
+            rows = np.concatenate([y, *(hue.reshape(-1, y.shape[1]) for hue in hues)])
+            frame = av.VideoFrame.from_ndarray(rows, format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
@@ -92,14 +98,9 @@ def encoded(
     return path
 
 
-def luma_of(path: Path | str) -> list[NDArray[np.uint8]]:
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
-
-
 def with_sound(path: Path, pictures: Rgb, sound: NDArray[np.float32]) -> Path:
     """An original with pictures and sound."""
-    return encoded(path, [picture[..., 0] for picture in pictures], sound, crf=16)
+    return encoded(path, as_planes(pictures), sound, crf=16)
 
 
 @pytest.fixture(scope="session")
@@ -130,9 +131,14 @@ def clips(home: Home, tmp_path_factory: pytest.TempPathFactory) -> list[Marked]:
 
 
 @pytest.fixture(scope="session")
-def pictures(clips: list[Marked]) -> list[list[NDArray[np.uint8]]]:
+def pictures(clips: list[Marked]) -> list[list[Planes]]:
     """The recorded clips as a player shows them."""
-    return [luma_of(clip.path) for clip in clips]
+    return [decoded(clip.path) for clip in clips]
+
+
+def decoded(path: Path | str) -> list[Planes]:
+    with open_clip(path, pixel_format="yuv420p") as clip:
+        return [frame.yuv for frame in clip]
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from flows.home import Home
 from flows.marking import Marked
+from media import Planes
 from provenance.verify import Verification, verify_clip
 from provenance.watermark import Embedder
 
-from .conftest import RATE, encoded, filmed
+from .conftest import RATE, as_planes, encoded, filmed
 
 Verify = Callable[[Path], Verification]
-Pictures = list[list[NDArray[np.uint8]]]
+Pictures = list[list[Planes]]
 
 
 def told(report: Verification) -> list[tuple[str, str | None]]:
@@ -26,17 +26,17 @@ def test_a_compilation_is_taken_apart(
     clips: list[Marked], pictures: Pictures, verified: Verify, tmp_path: Path
 ) -> None:
     a, b, c = pictures
-    foreign = [picture[..., 0] for picture in filmed(9, 2.0)]
+    foreign = as_planes(filmed(9, 2.0))
     # c 1.0..3.5 s, foreign 2 s, a 0.5..3 s, b 1.25..4 s
-    luma = c[24:84] + foreign + a[12:72] + b[30:]
-    report = verified(encoded(tmp_path / "compilation.mp4", luma))
+    joined = c[24:84] + foreign + a[12:72] + b[30:]
+    report = verified(encoded(tmp_path / "compilation.mp4", joined))
     assert (report.verdict, report.exit_code) == ("recovered_derived", 6)
     ids = [clip.clip_id for clip in clips]
     ours = "mark_and_pictures"
     assert told(report) == [(ours, ids[2]), ("neither", None), (ours, ids[0]), (ours, ids[1])]
     segments = report.to_dict()["segments"]
     assert [one["start_s"] for one in segments] == pytest.approx([0.0, 2.5, 4.5, 7.0], abs=0.5)
-    assert segments[-1]["end_s"] == pytest.approx(len(luma) / RATE, abs=0.5)
+    assert segments[-1]["end_s"] == pytest.approx(len(joined) / RATE, abs=0.5)
     places = [one["record_start_s"] for one in segments if one["clip_id"]]
     assert places == pytest.approx([1.0, 0.5, 1.25], abs=0.5)
     assert "from 3 recorded clips" in report.summary
@@ -46,10 +46,8 @@ def test_a_mark_transplanted_into_one_segment_is_a_conflict(
     home: Home, clips: list[Marked], pictures: Pictures, verified: Verify, tmp_path: Path
 ) -> None:
     embedder = Embedder(640, 512, int(clips[1].clip_id, 16), home.keys.mark_key)
-    forged = []
-    for index, p in enumerate(filmed(8, 3.0)):
-        grey = np.full((p.shape[0] // 2, p.shape[1] // 2), 128, np.uint8)
-        forged.append(embedder.embed((p[..., 0], grey, grey), index / RATE)[0])
+    foreign = as_planes(filmed(8, 3.0))
+    forged = [embedder.embed(picture, index / RATE) for index, picture in enumerate(foreign)]
     report = verified(encoded(tmp_path / "forged.mp4", pictures[0][:72] + forged))
     assert (report.verdict, report.exit_code) == ("watermark_conflict", 1)
     finding = next(one for one in report.evidence if one.check == "fingerprint")
@@ -72,10 +70,9 @@ def test_a_trimmed_and_faster_copy_says_where_and_how_fast(
 def test_black_leader_and_a_still_between_segments_belong_to_nobody(
     clips: list[Marked], pictures: Pictures, verified: Verify, tmp_path: Path
 ) -> None:
-    black = [np.full((512, 640), 16, np.uint8)] * 36
-    still = [filmed(7, 0.1)[0, ..., 0]] * 36
-    luma = black + pictures[0][:72] + still + pictures[2][24:]
-    report = verified(encoded(tmp_path / "leader.mp4", luma))
+    black = as_planes(np.zeros((1, 512, 640, 3), np.uint8)) * 36
+    still = as_planes(filmed(7, 0.1)[:1]) * 36
+    report = verified(encoded(tmp_path / "leader.mp4", black + pictures[0][:72] + still + pictures[2][24:]))
     assert report.verdict == "recovered_derived"
     known = told(report)
     ids = [clip.clip_id for clip in clips]

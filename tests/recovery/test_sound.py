@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media import read_sound
+from media import Planes, read_sound
 from provenance.sound import RATE_HZ, SoundFingerprint, compare_sound, sound_fingerprint
 from provenance.verify import Verification
 
 from .conftest import SOUND_HZ, encoded, speech_like, write_sound
 
 Verify = Callable[[Path], Verification]
-Pictures = list[list[NDArray[np.uint8]]]
+Pictures = list[list[Planes]]
 
 
 def finding(report: Verification) -> tuple[str, str]:

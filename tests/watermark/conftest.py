@@ -1,20 +1,20 @@
-"""Small clips to mark, and what becomes of them."""
+"""Small clips to mark, and what becomes of them. A clip is a list of yuv420p pictures."""
 
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from conftest import write_mp4
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from media import Planes
-from provenance.watermark import DEFAULT_STRENGTH, Detection, Detector, Embedder, mark_file
+from media import Planes, open_clip, yuv420p_of_rgb
+from provenance.watermark import DEFAULT_LEVELS, Detection, Detector, Embedder, Levels, mark_file
+from provenance.watermark.strength import choose
 
-Luma = list[NDArray[np.uint8]]
+Clip = list[Planes]
 
 KEY = bytes(range(32))
 PAYLOAD = 0x0123456789ABCDEF
@@ -44,75 +44,118 @@ def rendered(width: int = 512, height: int = 384, frames: int = 24) -> NDArray[n
     return clip
 
 
-def textured(width: int = 512, height: int = 384, frames: int = 24) -> Luma:
+def coloured(rgb: NDArray[np.uint8]) -> Clip:
+    """RGB pictures, uint8[frames, h, w, 3], as a clip."""
+    return [yuv420p_of_rgb(picture) for picture in rgb]
+
+
+def textured(width: int = 512, height: int = 384, frames: int = 24) -> list[NDArray[np.uint8]]:
     """Like foliage under a panning camera: luma planes, uint8[height, width]."""
-    rng = np.random.default_rng(8)
-    wide = np.zeros((height, width + 2 * frames), np.float32)
-    for sigma, level in ((1, 10), (3, 20), (12, 30)):
+    return _panned(height, width, 2, frames, {1: 10, 3: 20, 12: 30}, seed=8)
+
+
+def foliage(width: int = 512, height: int = 384, frames: int = 24) -> Clip:
+    """The textured luma with coarser hues that pan along."""
+    blue, red = (_panned(height // 2, width // 2, 1, frames, {2: 3, 8: 10}, seed=seed) for seed in (9, 10))
+    return list(zip(textured(width, height, frames), blue, red, strict=True))
+
+
+def _panned(
+    height: int, width: int, step: int, frames: int, grains: dict[float, float], *, seed: int
+) -> list[NDArray[np.uint8]]:
+    """Noise that moves by `step` px a frame; grains: levels by the width of their blur, px."""
+    rng = np.random.default_rng(seed)
+    wide = np.zeros((height, width + step * frames), np.float32)
+    for sigma, level in grains.items():
         layer = ndimage.gaussian_filter(rng.normal(size=wide.shape).astype(np.float32), sigma)
         wide += level * layer / layer.std()
     picture = np.clip(128 + wide, 0, 255).astype(np.uint8)
-    return [np.ascontiguousarray(picture[:, 2 * t : 2 * t + width]) for t in range(frames)]
+    return [np.ascontiguousarray(picture[:, step * t : step * t + width]) for t in range(frames)]
 
 
-def picture(y: NDArray[np.uint8]) -> Planes:
-    """A grey picture with this luma."""
-    height, width = ((side + 1) // 2 for side in y.shape)
-    grey = np.full((height, width), 128, np.uint8)
-    return np.ascontiguousarray(y), grey, grey
+def plain(level: int = 120, width: int = 384, height: int = 256, *, blue: int = 128) -> Planes:
+    """A picture of one colour."""
+    half = ((height + 1) // 2, (width + 1) // 2)
+    return (
+        np.full((height, width), level, np.uint8),
+        np.full(half, blue, np.uint8),
+        np.full(half, 128, np.uint8),
+    )
 
 
-def marked_planes(
-    planes: Iterable[NDArray[np.uint8]],
+def in_grey(clip: Iterable[Planes]) -> Clip:
+    return [(y, np.full_like(u, 128), np.full_like(v, 128)) for y, u, v in clip]
+
+
+def hues_alone(clip: Iterable[Planes]) -> Clip:
+    return [(np.full_like(y, 128), u, v) for y, u, v in clip]
+
+
+def at(strength: float) -> Levels:
+    """The default levels times a factor."""
+    return Levels(DEFAULT_LEVELS.luma * strength, DEFAULT_LEVELS.chroma * strength)
+
+
+def marked(
+    clip: Iterable[Planes],
     payload: int = PAYLOAD,
-    strength: float = DEFAULT_STRENGTH,
+    *,
     key: bytes = KEY,
-) -> Luma:
+    levels: Levels = DEFAULT_LEVELS,
+) -> Clip:
+    """The clip with a mark, not encoded."""
     embedder: Embedder | None = None
-    marked = []
-    for index, y in enumerate(planes):
-        embedder = embedder or Embedder(y.shape[1], y.shape[0], payload, key, strength=strength)
-        marked.append(embedder.embed(picture(y), Fraction(index, RATE))[0])
-    return marked
+    done = []
+    for index, picture in enumerate(clip):
+        height, width = picture[0].shape
+        embedder = embedder or Embedder(width, height, payload, key, levels=levels)
+        done.append(embedder.embed(picture, Fraction(index, RATE)))
+    return done
 
 
-def detect(planes: Iterable[NDArray[np.uint8]], key: bytes = KEY) -> Detection:
+def detect(clip: Iterable[Planes], *keys: bytes, rate: float = RATE) -> Detection:
     detector = Detector()
-    for index, y in enumerate(planes):
-        detector.update(picture(y), Fraction(index, RATE))
-    return detector.finish([key])
+    for index, picture in enumerate(clip):
+        detector.update(picture, index / Fraction(rate))
+    return detector.finish(keys or (KEY,))
 
 
-def luma_of(path: Path) -> Luma:
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+def decoded(path: Path) -> Clip:
+    """A file's pictures as a player shows them."""
+    with open_clip(path, pixel_format="yuv420p") as clip:
+        return [frame.yuv for frame in clip]
 
 
 @pytest.fixture(scope="session")
-def rendered_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rendered_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of smooth 512x384 at 12 frames a second, with sound."""
     path = tmp_path_factory.mktemp("watermark") / "rendered.mp4"
     return write_mp4(path, rendered(), rate=RATE, sound=True, crf=12)
 
 
 @pytest.fixture(scope="session")
-def marked_clip(rendered_clip: Path) -> Path:
-    path = rendered_clip.with_name("marked.mp4")
-    mark_file(rendered_clip, path, payload=PAYLOAD, key=KEY)
+def marked_file(rendered_file: Path) -> Path:
+    path = rendered_file.with_name("marked.mp4")
+    mark_file(rendered_file, path, payload=PAYLOAD, key=KEY)
     return path
 
 
 @pytest.fixture(scope="session")
-def marked_luma(marked_clip: Path) -> Luma:
-    """The marked clip as a player shows it."""
-    return luma_of(marked_clip)
+def rendered_clip(rendered_file: Path) -> Clip:
+    return decoded(rendered_file)
 
 
 @pytest.fixture(scope="session")
-def textured_luma() -> Luma:
-    return textured()
+def marked_clip(marked_file: Path) -> Clip:
+    return decoded(marked_file)
 
 
 @pytest.fixture(scope="session")
-def marked_textured_luma(textured_luma: Luma) -> Luma:
-    return marked_planes(textured_luma)
+def textured_clip() -> Clip:
+    return foliage()
+
+
+@pytest.fixture(scope="session")
+def marked_texture(textured_clip: Clip) -> Clip:
+    """As strong as a file with these pictures would be marked; not encoded."""
+    return marked(textured_clip, levels=choose(textured_clip, RATE, PAYLOAD, KEY).levels)

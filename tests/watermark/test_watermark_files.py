@@ -1,4 +1,4 @@
-"""Marking and reading files."""
+"""Marking and reading files: what is written, what is carried over, and what is refused."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -10,7 +10,8 @@ import pytest
 from conftest import moving_picture, write_mp4
 
 from media import CorruptMedia, MediaError, UnsupportedMedia
-from provenance.watermark import DepthNotSupported, SameFile, TooSmallToMark, detect_file, mark_file
+from provenance.watermark import SCHEME, DepthNotSupported, SameFile, TooSmallToMark, detect_file, mark_file
+from provenance.watermark.strength import CHROMA_LEVELS, LUMA_LEVELS
 
 from .conftest import KEY, PAYLOAD, rendered
 
@@ -25,26 +26,37 @@ def times(path: Path) -> list[Fraction]:
         return [Fraction(frame.pts or 0) * (frame.time_base or 1) for frame in container.decode(video=0)]
 
 
-def test_a_marked_file_says_its_payload(marked_clip: Path) -> None:
-    found = detect_file(marked_clip, key=KEY)
-    assert (found.state, found.payload, found.scheme) == ("marked", PAYLOAD, "org.clipproof.luma.v1")
+def test_a_marked_file_says_its_payload(marked_file: Path) -> None:
+    found = detect_file(marked_file, key=KEY)
+    assert (found.state, found.payload, found.scheme) == ("marked", PAYLOAD, "org.clipproof.mark.v2")
 
 
-def test_the_report_says_what_was_written(rendered_clip: Path, tmp_path: Path) -> None:
-    report = mark_file(rendered_clip, tmp_path / "out.mp4", payload=7, key=KEY, strength=2.0, crf=30)
-    assert (report.path, report.payload, report.strength, report.crf) == (tmp_path / "out.mp4", 7, 2.0, 30)
+def test_the_report_says_what_was_written(rendered_file: Path, tmp_path: Path) -> None:
+    report = mark_file(rendered_file, tmp_path / "out.mp4", payload=7, key=KEY, crf=30)
+    assert (report.path, report.payload, report.crf) == (tmp_path / "out.mp4", 7, 30)
     assert (report.width, report.height, report.frames) == (512, 384, 24)
+    assert report.scheme == SCHEME
+    assert report.choice.levels.luma in LUMA_LEVELS
+    assert report.choice.levels.chroma in CHROMA_LEVELS
 
 
-def test_sound_is_carried_over_untouched(rendered_clip: Path, marked_clip: Path) -> None:
-    sound = packets(rendered_clip, "audio")
+def test_strength_is_a_factor_on_what_was_chosen(rendered_file: Path, tmp_path: Path) -> None:
+    once, twice = (
+        mark_file(rendered_file, tmp_path / "out.mp4", payload=7, key=KEY, strength=factor).choice.levels
+        for factor in (1.0, 2.0)
+    )
+    assert (twice.luma, twice.chroma) == pytest.approx((2 * once.luma, 2 * once.chroma))
+
+
+def test_sound_is_carried_over_untouched(rendered_file: Path, marked_file: Path) -> None:
+    sound = packets(rendered_file, "audio")
     assert sound
-    assert packets(marked_clip, "audio") == sound
+    assert packets(marked_file, "audio") == sound
 
 
-def test_metadata_is_written(rendered_clip: Path, tmp_path: Path) -> None:
+def test_metadata_is_written(rendered_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
-    mark_file(rendered_clip, out, payload=1, key=KEY, metadata={"comment": "made here"})
+    mark_file(rendered_file, out, payload=1, key=KEY, metadata={"comment": "made here"})
     with av.open(str(out)) as container:
         assert container.metadata["comment"] == "made here"
 
@@ -58,14 +70,14 @@ def test_uneven_frame_times_stay_exact(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "./clip.mp4", "link.mp4"])
-def test_a_file_is_not_marked_onto_itself(name: str, rendered_clip: Path, tmp_path: Path) -> None:
+def test_a_file_is_not_marked_onto_itself(name: str, rendered_file: Path, tmp_path: Path) -> None:
     source = tmp_path / "clip.mp4"
-    source.write_bytes(rendered_clip.read_bytes())
+    source.write_bytes(rendered_file.read_bytes())
     (tmp_path / "link.mp4").symlink_to(source)
     with pytest.raises(SameFile) as refusal:
         mark_file(source, tmp_path / name, payload=1, key=KEY)
     assert refusal.value.hint
-    assert source.read_bytes() == rendered_clip.read_bytes()
+    assert source.read_bytes() == rendered_file.read_bytes()
 
 
 def test_a_small_clip_is_refused(camera_clip: Path, tmp_path: Path) -> None:
@@ -87,10 +99,10 @@ def test_ten_bit_video_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_broken_source_leaves_no_file(
-    rendered_clip: Path, tmp_path: Path, no_leftovers: Callable[[], None]
+    rendered_file: Path, tmp_path: Path, no_leftovers: Callable[[], None]
 ) -> None:
     source = tmp_path / "broken.mp4"
-    whole = bytearray(rendered_clip.read_bytes())
+    whole = bytearray(rendered_file.read_bytes())
     first = whole.index(b"mdat") + 40_000
     whole[first : first + 4_000] = np.random.default_rng(0).bytes(4_000)
     source.write_bytes(whole)
