@@ -10,7 +10,7 @@ from media.errors import CorruptMedia, LimitExceeded, MediaError, OutputError, U
 from media.files import atomic_path, require_writable
 from media.limits import Limits
 from media.planes import Planes
-from media.recode import recode
+from media.recode import Codec, recode
 from media.sound import Sound, read_sound
 from media.store import Store
 from media.writer import ClipWriter, yuv420p_of_rgb
@@ -18,6 +18,7 @@ from media.writer import ClipWriter, yuv420p_of_rgb
 __all__ = [
     "ClipReader",
     "ClipWriter",
+    "Codec",
     "Color",
     "CorruptMedia",
     "Frame",

@@ -10,6 +10,8 @@ import numpy as np
 
 from media.planes import Planes, plane_array
 
+Codec = Literal["libx264", "libx265"]
+
 # Without the macroblock tree x264 gives the same pictures for the same pictures (see media.writer).
 _QUIET = {"libx264": {"x264-params": "mbtree=0"}, "libx265": {"x265-params": "log-level=error:pools=none"}}
 
@@ -19,7 +21,7 @@ def recode(
     rate: Fraction | float,
     *,
     crf: float,
-    codec: Literal["libx264", "libx265"] = "libx264",
+    codec: Codec = "libx264",
 ) -> tuple[list[Planes], int]:
     """The yuv420p pictures (one size, uint8) after an encoder at `rate` a second, and the bytes they took."""
     height, width = pictures[0][0].shape

@@ -36,7 +36,7 @@ def summary(
         "refused": {record["clip"]: record["refused"] for record in records if record.get("refused")},
         "attacks": rows,
         "classes": [_class_row(kind, rows) for kind in ("everyday", "hard", "extreme")],
-        "mark": _spread([record["mark"] for record in taken if "mark" in record]),
+        "mark": _ranges([record["mark"] for record in taken if "mark" in record]),
         "quality": _quality(taken),
         "speed": speed,
         "controls": _controls(taken),
@@ -46,7 +46,7 @@ def summary(
     }
 
 
-def _spread(details: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
+def _ranges(details: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
     """Of each figure of the mark: least, median, most."""
     columns = {name: [one[name] for one in details] for name in (details[0] if details else ())}
     return {

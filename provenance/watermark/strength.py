@@ -11,39 +11,42 @@ from fractions import Fraction
 from functools import reduce
 from operator import add
 
-from media import Planes, recode
+from media import Codec, Planes, recode
 from provenance.watermark.carrier import carrier
 from provenance.watermark.embed import Embedder, Levels
 from provenance.watermark.evidence import cells, known_z
 from provenance.watermark.pose import IDENTITY
 from provenance.watermark.response import Reader, Response
 
-LUMA_LEVELS = (0.26, 0.28, 0.3, 0.33, 0.36, 0.4, 0.45, 0.5, 0.6)
-CHROMA_LEVELS = (0.3, 0.36, 0.42, 0.5, 0.6, 0.72, 0.85, 1.0, 1.2, 1.4, 1.7)
+# Whole levels of a picture show no less than the lowest ones, and steps in between are narrow: a hundredth more may
+# double what is left after rounding.
+LUMA_LEVELS = (0.28, 0.29, 0.3, 0.31, 0.32, 0.34, 0.37, 0.41, 0.46, 0.52, 0.6)
+CHROMA_LEVELS = (0.3, 0.32, 0.34, 0.36, 0.38, 0.4, 0.43, 0.46, 0.5, 0.55, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7)
 
 EXCERPT_S = 1.5
 EARLY_S = 10.0
 _MOST_PICTURES = 36
 _READ = 4  # every fourth picture of the excerpt is read
 
-_OWN_CRF, _HARD_CRF, _HARDER_CRF = 23, 37, 35
 NEEDED = 13.0  # at this correlation nine payloads in ten are decoded
-_LUMA_NEEDS = 1.2  # times NEEDED
-# What the harder attack is worth: bytes of the excerpt at crf 23, over those without a mark. A whole file at x264's
-# defaults shows about twice the excess.
-_BYTES = 1.012
+# A mark must survive x264 crf 33. It shall survive more, while the excerpt takes no more bytes than this at crf 23,
+# over those without a mark; a whole file at x264's defaults shows about twice the excess.
+_OWN_CRF, _HARD_CRF = 23, 33
+_HARDER: tuple[tuple[float, Codec], ...] = ((37, "libx264"), (35, "libx265"))
+_BYTES = 1.01
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the loop settled on, and how far the excerpt is from being lost there. margin: correlation with
-    the payload after x264 crf 37, over what nine in ten payloads need; hevc_margin: after x265 crf 35;
-    luma_margin: of luma alone after x264 crf 23. bytes_ratio: marked over unmarked at x264 crf 23.
+    """What the loop settled on, and how far the excerpt is from being lost there.
+
+    margin: correlation with the payload after x264 crf 33, over what nine in ten payloads need; luma_margin:
+    of luma alone after x264 crf 23. bytes_ratio: marked over unmarked at x264 crf 23. Both as measured at
+    strength 1.
     """
 
     levels: Levels
     margin: float
-    hevc_margin: float
     luma_margin: float
     bytes_ratio: float
 
@@ -67,19 +70,18 @@ def excerpt_range(duration_s: float | None, rate: Fraction | float) -> range:
 
 
 def choose(pictures: Sequence[Planes], rate: Fraction | float, payload: int, key: bytes) -> Choice:
-    """The least levels at which an excerpt's mark is read; the highest where none is.
-
-    It must be read after x264 crf 37, and after x265 crf 35 (which is much harder on chroma) as far as that
-    costs next to no bytes.
+    """The least levels at which an excerpt's mark is read after x264 crf 33, and luma alone after crf 23; the
+    highest where none is. Chroma goes on up to what harder encodes need, as long as it costs next to no bytes.
     """
     trial = _Trial(pictures, rate, payload, key)
     luma, chroma = _Bisection(LUMA_LEVELS), _Bisection(CHROMA_LEVELS)
     while not (luma.is_done and chroma.is_done):
-        found = trial.measure(Levels(luma.level, chroma.level))
-        luma.judge(found.luma_margin >= _LUMA_NEEDS)
-        chroma.judge(found.margin >= 1 and (found.hevc_margin >= 1 or found.bytes_ratio > _BYTES))
+        levels = Levels(luma.level, chroma.level)
+        found = trial.measure(levels)
+        luma.judge(found.luma_margin >= 1)
+        chroma.judge(found.margin >= 1 and (found.bytes_ratio > _BYTES or trial.lasts(levels)))
     found = trial.measure(Levels(luma.level, chroma.level))
-    if found.margin < 1 and found.levels.chroma < CHROMA_LEVELS[-1]:
+    if found.margin < 1 and chroma.level < CHROMA_LEVELS[-1]:
         # Luma came down after chroma was judged beside it.
         found = trial.measure(Levels(luma.level, CHROMA_LEVELS[CHROMA_LEVELS.index(chroma.level) + 1]))
     return found
@@ -119,21 +121,23 @@ class _Trial:
 
     def measure(self, levels: Levels) -> Choice:
         if levels not in self._known:
-            embedder = Embedder(*self._size, self._payload, self._key, levels=levels)
-            marked = [
-                embedder.embed(planes, index / self._rate) for index, planes in enumerate(self._pictures)
-            ]
+            marked = self._marked(levels)
             own, size = recode(marked, self._rate, crf=_OWN_CRF)
             hard, _ = recode(marked, self._rate, crf=_HARD_CRF)
-            harder, _ = recode(marked, self._rate, crf=_HARDER_CRF, codec="libx265")
-            self._known[levels] = Choice(
-                levels,
-                self._z(hard) / NEEDED,
-                self._z(harder) / NEEDED,
-                self._z(own, luma_alone=True) / NEEDED,
-                size / self._plain_bytes,
-            )
+            margins = self._z(hard) / NEEDED, self._z(own, luma_alone=True) / NEEDED
+            self._known[levels] = Choice(levels, *margins, size / self._plain_bytes)
         return self._known[levels]
+
+    def lasts(self, levels: Levels) -> bool:
+        """Whether the mark is read after the harder encodes."""
+        marked = self._marked(levels)
+        return all(
+            self._z(recode(marked, self._rate, crf=crf, codec=codec)[0]) >= NEEDED for crf, codec in _HARDER
+        )
+
+    def _marked(self, levels: Levels) -> list[Planes]:
+        embedder = Embedder(*self._size, self._payload, self._key, levels=levels)
+        return [embedder.embed(planes, index / self._rate) for index, planes in enumerate(self._pictures)]
 
     def _z(self, pictures: Sequence[Planes], *, luma_alone: bool = False) -> float:
         read: Response = reduce(add, (self._reader.read(planes) for planes in pictures[::_READ]))
