@@ -80,18 +80,15 @@ def test_the_payload_survives_changed_levels_and_colours(name: str, marked_clip:
     assert detect(CHANGES[name](picture) for picture in marked_clip[::2]).payload == PAYLOAD
 
 
-@pytest.mark.parametrize(("crf", "scale"), [(28, 0.75), (33, 0.75), (37, 1.0)])
-def test_the_payload_survives_x264_and_a_resize(
-    crf: int, scale: float, marked_file: Path, tmp_path: Path
+@pytest.mark.parametrize("crf", [28, 33])
+def test_the_payload_survives_x264_and_a_resize_to_75_percent(
+    crf: int, marked_file: Path, tmp_path: Path
 ) -> None:
-    attacked = transcode(marked_file, tmp_path / "attacked.mp4", crf=crf, scale=scale)
+    attacked = transcode(marked_file, tmp_path / "attacked.mp4", crf=crf, scale=0.75)
     found = detect_file(attacked, key=KEY)
     assert (found.state, found.payload) == ("marked", PAYLOAD)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the levels are measured without the first encode, and come out too low"
-)
 def test_at_480_rows_a_marked_file_survives_what_its_levels_were_chosen_for(tmp_path: Path) -> None:
     source = write_mp4(tmp_path / "source.mp4", rendered(640, 480, 24), rate=RATE, crf=12)
     report = mark_file(source, tmp_path / "marked.mp4", payload=PAYLOAD, key=KEY)
