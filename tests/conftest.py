@@ -7,7 +7,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 def moving_picture(frames: int, height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
