@@ -1,5 +1,6 @@
 """Marking a video file."""
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +12,7 @@ import numpy as np
 
 from media import ClipWriter, Frame, Limits, Planes, Probe, open_clip
 from provenance.watermark.carrier import SCHEME
-from provenance.watermark.embed import SAFE_SHORT_SIDE, Embedder, check_size
+from provenance.watermark.embed import DEFAULT_LEVELS, SAFE_SHORT_SIDE, Embedder, check_size
 from provenance.watermark.errors import (
     DepthNotSupported,
     EmptyClip,
@@ -142,9 +143,9 @@ def _choose(src: Path, probe: Probe, payload: int, key: bytes, limits: Limits | 
     with open_clip(src, pixel_format="yuv420p", limits=limits) as clip:
         wanted = excerpt_range(probe.duration_s, rate)
         shown = (frame.yuv for frame in clip if not _is_flat(frame.yuv))  # leaders tell nothing of the film
-        pictures = list(islice(shown, wanted.start, wanted.stop))
+        pictures = list(deque(islice(shown, wanted.stop), maxlen=len(wanted)))
     if not pictures:
-        raise EmptyClip(f"{src}: has no frame to mark", hint="check the file with a player")
+        return Choice(DEFAULT_LEVELS, margin=0.0, luma_margin=0.0, bytes_ratio=1.0)
     return choose(pictures, rate, payload, key)
 
 

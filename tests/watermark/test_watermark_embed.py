@@ -155,7 +155,7 @@ def test_sizes_stay_as_they_are(width: int, height: int) -> None:
 
 @pytest.mark.parametrize(
     ("width", "height", "error"),
-    [(255, 600, TooSmallToMark), (600, 255, TooSmallToMark), (256 * 5 // 2 + 1, 256, AspectTooWide)],
+    [(63, 100, TooSmallToMark), (100, 63, TooSmallToMark), (256 * 5 // 2 + 1, 256, AspectTooWide)],
 )
 def test_unmarkable_sizes_are_refused_with_a_hint(
     width: int, height: int, error: type[TooSmallToMark] | type[AspectTooWide]
