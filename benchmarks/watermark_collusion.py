@@ -35,17 +35,14 @@ import numpy as np
 from measure import arguments, report
 from numpy.typing import NDArray
 from scipy import ndimage
+from watermark_cells import layer_z, response_of
 
 from media import MediaError, Planes, open_clip, recode
 from media.planes import plane_array
 from media.recode import frame_of
 from provenance.agreement import agreement
 from provenance.fingerprint import QUERY_RATE_HZ, RECORD_RATE_HZ, ClipFingerprint, Fingerprinter
-from provenance.watermark import Detector, Embedder, evidence
-from provenance.watermark.carrier import GRIDS, carrier
-from provenance.watermark.ecc import encode
-from provenance.watermark.pose import IDENTITY
-from provenance.watermark.response import Reader
+from provenance.watermark import Detector, Embedder
 
 VIDEO = {".mp4", ".webm", ".mkv", ".mov", ".gif", ".avi"}
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
@@ -220,23 +217,8 @@ def cropped(clip: Clip) -> Clip:
 
 
 def true_pose_z(clip: Clip, payload: int, key: bytes = KEY) -> Row:
-    """Each layer's correlation with pilot and payload where they were put, in standard deviations. The one place
-    here that knows the detector's inside.
-    """
-    height, width = clip[0][0].shape
-    reader = Reader(width, height)
-    response = reader.silence()
-    for planes in clip:
-        response = response + reader.read(planes)
-    response = response.clipped()
-    layout = evidence.cells(carrier(key))
-    pilots = evidence.pilot_chips(response, IDENTITY, layout)
-    payloads = evidence.data_chips(response, IDENTITY, layout)
-    z = {}
-    for grid, layer, pilot, data in zip(GRIDS, layout, pilots, payloads, strict=True):
-        z[f"{grid.name} pilot z"] = evidence.correlation(pilot)
-        z[f"{grid.name} payload z"] = evidence.correlation(data * encode(payload)[layer.data_bits])
-    return z
+    """Each layer's correlation with pilot and payload where they were put, in standard deviations."""
+    return {f"{name} z": z for name, z in layer_z(response_of(clip), payload, key).items()}
 
 
 def psnr(one: Clip, other: Clip, plane: int) -> float:

@@ -34,15 +34,13 @@ from measure import arguments, report
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
+from watermark_cells import layer_z, response_of
 
 from media import MediaError, Planes, open_clip
 from provenance.watermark import Detector, evidence, search
-from provenance.watermark.carrier import GRIDS, carrier
 from provenance.watermark.detect import MIN_READ_SHORT_SIDE, READ_RATE
-from provenance.watermark.ecc import PAYLOAD_BITS, encode
+from provenance.watermark.ecc import PAYLOAD_BITS
 from provenance.watermark.evidence import FALSE_ALARM
-from provenance.watermark.pose import IDENTITY
-from provenance.watermark.response import Reader
 
 VIDEO = {".mp4", ".webm", ".mkv", ".mov", ".gif", ".avi"}
 WINDOW_S = 1.0
@@ -83,22 +81,10 @@ def verdict(detector: Detector, key: bytes) -> Row:
 
 def fixed_pose_z(window: Window, keys: Iterable[bytes]) -> Iterator[Row]:
     """Each layer's correlation, in an unmarked window, with the pilot and with a payload drawn from the key."""
-    height, width = window[0][0].shape
-    reader = Reader(width, height)
-    response = reader.silence()
-    for planes in window:
-        response = response + reader.read(planes)
-    response = response.clipped()
+    response = response_of(window)
     for key in keys:
-        layout = evidence.cells(carrier(key))
         payload = int.from_bytes(hashlib.sha256(key).digest()[: PAYLOAD_BITS // 8], "big")
-        pilots = evidence.pilot_chips(response, IDENTITY, layout)
-        payloads = evidence.data_chips(response, IDENTITY, layout)
-        z = {}
-        for grid, layer, pilot, data in zip(GRIDS, layout, pilots, payloads, strict=True):
-            z[f"{grid.name} pilot"] = evidence.correlation(pilot)
-            z[f"{grid.name} payload"] = evidence.correlation(data * encode(payload)[layer.data_bits])
-        yield z
+        yield layer_z(response, payload, key)
 
 
 # ---------------------------------------------------------------- unmarked pictures

@@ -13,7 +13,10 @@ from media.planes import Planes, plane_array
 Codec = Literal["libx264", "libx265"]
 
 # Without the macroblock tree x264 gives the same pictures for the same pictures (see media.writer).
-_QUIET = {"libx264": {"x264-params": "mbtree=0"}, "libx265": {"x265-params": "log-level=error:pools=none"}}
+_PARAMETERS = {
+    "libx264": {"x264-params": "mbtree=0"},
+    "libx265": {"x265-params": "log-level=error:pools=none"},
+}
 
 
 def recode(
@@ -30,7 +33,7 @@ def recode(
         stream: Any = output.add_stream(codec, rate=Fraction(rate).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         stream.thread_count = 1
-        stream.options = {"crf": f"{crf:g}", "preset": "veryfast", **_QUIET[codec]}
+        stream.options = {"crf": f"{crf:g}", "preset": "veryfast", **_PARAMETERS[codec]}
         for planes in pictures:
             output.mux(stream.encode(frame_of(planes)))
         output.mux(stream.encode(None))

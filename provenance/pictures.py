@@ -18,6 +18,7 @@ from provenance.ledger import Ledger
 from provenance.pdq import dihedral_hashes
 from provenance.watermark import MAX_EPOCH, SCHEME, Detection, Detector, MarkKeys
 from provenance.watermark.detect import READ_RATE
+from provenance.watermark.segments import seconds_by_payload
 
 _SHORT_SIDE_PX: Final = 1080  # neither loses anything by it, and a 4K clip takes a quarter of the time
 _LOOKALIKES: Final = 16  # copies and edits of a clip look like it, too, and an edit has no mark of its own
@@ -93,11 +94,8 @@ def without_forged(seen: Seen, ledger: Ledger) -> Seen:
         replace(one, state="present_unreadable", payload=None) if one.payload in forged else one
         for one in found.segments
     )
-    seconds: Counter[int] = Counter()
-    for one in segments:
-        if one.payload is not None:
-            seconds[one.payload] += one.end_s - one.start_s  # type: ignore[assignment]
-    payload = seconds.most_common(1)[0][0] if seconds else None
+    seconds = seconds_by_payload(segments)
+    payload = max(seconds, key=lambda one: seconds[one]) if seconds else None
     state = found.state if payload is not None else "present_unreadable"
     return replace(
         seen, detection=replace(found, state=state, payload=payload, segments=segments), forged=forged

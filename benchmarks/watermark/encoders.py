@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
-import numpy as np
 
 from benchmarks.watermark.clips import Clip
 from media import Planes
 from media.planes import plane_array
+from media.recode import frame_of
 
 os.environ.setdefault("SVT_LOG", "1")  # errors alone: it prints its build on every start
 
@@ -47,7 +47,7 @@ def encoded(clip: Clip, crf: float, codec: str = "H.264") -> Encoded:
         stream.pix_fmt, stream.thread_count = "yuv420p", 1
         stream.options = {"crf": f"{crf:g}", **options}
         for index in range(len(clip.pictures) + 1):
-            frame = _frame(clip.pictures[index]) if index < len(clip.pictures) else None
+            frame = frame_of(clip.pictures[index]) if index < len(clip.pictures) else None
             if frame is not None:
                 frame.pts, frame.time_base = index, 1 / clip.rate
             for packet in stream.encode(frame):
@@ -63,11 +63,6 @@ def as_published(clip: Clip) -> Clip:
 
 def recoded(clip: Clip, crf: float, codec: str = "H.264") -> Clip:
     return encoded(clip, crf, codec).decoded()
-
-
-def _frame(picture: Planes) -> av.VideoFrame:
-    flat = np.concatenate([np.ascontiguousarray(plane).ravel() for plane in picture])
-    return av.VideoFrame.from_ndarray(flat.reshape(-1, picture[0].shape[1]), format="yuv420p")
 
 
 def _planes(frame: av.VideoFrame) -> Planes:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.watermark.tradeoff --clips FOLDER [--manifest CSV --split fit] [--limit 6] --png curve.png
 
-Every clip is marked at a ladder of fixed chroma levels (luma stays at its default), not at the level that the closed
-loop would choose, whose place on the curve is shown as a diamond. Read: whether the payload comes back after each
+Every clip is marked at a ladder of fixed chroma levels (luma stays as the closed loop chooses it), and once as the loop
+chooses both, which is shown as a diamond. Read: whether the payload comes back after each
 encode of the marked pictures.
 """
 
@@ -24,7 +24,7 @@ from benchmarks.watermark.clips import Clip, candidates, made_here
 from benchmarks.watermark.encoders import encoded
 from benchmarks.watermark.methods import detected, secrets_of
 from benchmarks.watermark.report import table
-from provenance.watermark import DEFAULT_LEVELS, Embedder, Levels, choose
+from provenance.watermark import Embedder, Levels, choose
 from provenance.watermark.strength import excerpt_range
 
 CHROMA = (0.3, 0.4, 0.55, 0.75, 1.0, 1.4)
@@ -47,7 +47,7 @@ def of_clip(clip: Clip, ffmpeg: str | None) -> dict[str, dict[str, float]]:
     plain = encoded(clip, 23)
     rows = {}
     for name, levels in {
-        **{f"{level:g}": Levels(DEFAULT_LEVELS.luma, level) for level in CHROMA},
+        **{f"{level:g}": Levels(choice.levels.luma, level) for level in CHROMA},
         CHOSEN: choice.levels,
     }.items():
         made = marked(clip, levels)

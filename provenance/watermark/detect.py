@@ -1,6 +1,5 @@
 """Blind detection: is there a mark of this key, what does it say, where in the clip."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +16,14 @@ from provenance.watermark.evidence import cells, pilot_chips, probability, weigh
 from provenance.watermark.pose import IDENTITY, Pose
 from provenance.watermark.response import Reader, Response
 from provenance.watermark.search import search
-from provenance.watermark.segments import Segment, State, payloads_by_window, segments, strip
+from provenance.watermark.segments import (
+    Segment,
+    State,
+    payloads_by_window,
+    seconds_by_payload,
+    segments,
+    strip,
+)
 
 READ_RATE = 12
 MIN_READ_SHORT_SIDE = 64
@@ -118,14 +124,15 @@ class Detector:
             worth = weights(pilot_chips(whole, pose, layout))
             of_hops = strip(hops, pose, layout, worth)
             found = payloads_by_window(of_hops, min(_WINDOW_HOPS, len(hops)))
-            found = {payload: log_p + log(len(tried)) for payload, log_p in found.items()}
+            found = {payload: log_p + log(len(carriers)) for payload, log_p in found.items()}
             if finding.is_read and finding.payload is not None:
                 found[finding.payload] = min(finding.log_p, found.get(finding.payload, 0.0))
             if found:
                 parts = segments(of_hops, list(found), edges_s)
                 # Windows and whole clip are two ways to the same claim: the better of two bounds counts for
                 # both.
-                payload = _most_of_the_time(parts, found)
+                seconds = seconds_by_payload(parts)
+                payload = max(found, key=lambda one: (seconds.get(one, 0.0), -found[one]))
                 return self._detection("marked", payload, log(2) + found[payload], parts, pose, index)
             if finding.is_present:
                 parts = segments(of_hops, [], edges_s)
@@ -154,14 +161,6 @@ class Detector:
             stretch=pose.stretch,
             frames_read=self._frames,
         )
-
-
-def _most_of_the_time(parts: tuple[Segment, ...], found: dict[int, float]) -> int:
-    seconds: defaultdict[int, float] = defaultdict(float)
-    for part in parts:
-        if part.payload is not None:
-            seconds[part.payload] += part.end_s - part.start_s
-    return max(found, key=lambda payload: (seconds[payload], -found[payload]))
 
 
 def detect_file(path: Path | str, *, key: bytes | Sequence[bytes], limits: Limits | None = None) -> Detection:

@@ -15,10 +15,7 @@ MIN_SHORT_SIDE = 64
 SAFE_SHORT_SIDE = 256  # below, a mark is only made where it is seen to last
 
 _CELL_PX = 4  # samples of a pattern to a cell
-_PULSE_SIGMAS = (
-    0.45,
-    0.8,
-)  # of the difference of Gaussians, in cells: a narrower pulse costs a tenth more bytes
+_PULSE_SIGMAS = (0.45, 0.8)  # of the difference of Gaussians, in cells; narrower ones cost more bytes
 _BUSY_GAIN = 0.06  # more strength for each level of mean texture: codecs take more there, eyes see less
 _MOST_BUSY = 1.4
 _MOST_IN_THE_DARK = 3.0

@@ -1,5 +1,6 @@
 """Which parts of a clip carry which payload, once the pose of the mark is known."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log
@@ -38,6 +39,15 @@ class Segment:
     state: State
     payload: int | None
     p_value: float
+
+
+def seconds_by_payload(parts: Iterable[Segment]) -> dict[int, float]:
+    """How long each payload lasts."""
+    seconds: dict[int, float] = {}
+    for part in parts:
+        if part.payload is not None:
+            seconds[part.payload] = seconds.get(part.payload, 0.0) + part.end_s - part.start_s
+    return seconds
 
 
 @dataclass(frozen=True, eq=False)

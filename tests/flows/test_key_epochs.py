@@ -117,7 +117,7 @@ def test_a_copy_of_a_new_clip_is_found_with_the_newest_key(
     assert mark_of(report).details["clip_id"] == late.clip_id
 
 
-@pytest.mark.xfail(strict=False, reason="a detector reads a whole clip with the likeliest key")
+@pytest.mark.xfail(strict=True, reason="a detector reads a whole clip with the likeliest key")
 def test_a_compilation_of_clips_of_two_epochs_is_taken_apart(
     late_home: Home, first: Marked, late: Marked, tmp_path: Path
 ) -> None:

@@ -1,6 +1,9 @@
 """Codecs, levels, colours and cuts that a mark survives, and what is said where it does not."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import cv2
@@ -9,7 +12,11 @@ import pytest
 from conftest import transcode, write_mp4
 
 from media import Planes
-from provenance.watermark import detect_file, mark_file
+from provenance.watermark import detect_file, embed, mark_file
+from provenance.watermark.carrier import Carrier, carrier
+from provenance.watermark.evidence import HOPELESS, cells, pilot_chips, pilot_z
+from provenance.watermark.pose import IDENTITY
+from provenance.watermark.response import Reader
 
 from .conftest import KEY, PAYLOAD, RATE, Clip, at, decoded, detect, marked, rendered
 from .test_watermark_geometry import BLACK, crop, turn
@@ -164,3 +171,22 @@ def test_a_mark_that_cannot_be_read_is_still_proven(textured_clip: Clip) -> None
     assert (found.state, found.payload, found.key_index) == ("present_unreadable", None, 0)
     assert found.p_value < 1e-6
     assert [(part.state, part.payload) for part in found.segments] == [("present_unreadable", None)]
+
+
+def test_the_payload_is_read_in_place_where_the_pilot_was_taken_out(
+    rendered_clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pilot is the same in all clips of a key: who has many of them can estimate it and subtract it."""
+    whole = carrier(KEY)
+    coin = np.random.default_rng(11)
+    layers = []
+    for layer in whole.layers:
+        noise = coin.choice(np.float32([-1, 1]), layer.signs.shape)
+        layers.append(replace(layer, signs=np.where(layer.is_pilot, noise, layer.signs)))
+    with monkeypatch.context() as patch:
+        patch.setattr(embed, "carrier", lambda key: Carrier(tuple(layers)))
+        clip = marked(rendered_clip[::4], levels=at(1.0))
+    reader = Reader(*rendered_clip[0][0].shape[::-1])
+    response = reduce(add, (reader.read(picture) for picture in clip)).clipped()
+    assert pilot_z(pilot_chips(response, IDENTITY, cells(whole))) < HOPELESS
+    assert detect(clip).payload == PAYLOAD
