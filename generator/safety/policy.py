@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -37,9 +37,10 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A compiled policy: everything that a decision depends on."""
+    """A compiled policy: everything that a decision depends on. `sources` are the files it was made of."""
 
     version: str
+    sources: Mapping[str, bytes] = field(repr=False)
     max_prompt_chars: int
     codes: Mapping[str, Code]
     frames: FrameThresholds
@@ -65,6 +66,11 @@ def shipped_sources() -> dict[str, bytes]:
     return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(_SUFFIXES)}
 
 
+def shipped_cases() -> bytes:
+    """The test cases that ship with the policy (`cases.py`)."""
+    return files("generator.safety").joinpath("policy/cases.csv").read_bytes()
+
+
 def read_policy_folder(folder: Path) -> dict[str, bytes]:
     """The policy files of `folder`, name -> content; raises PolicyError where they cannot be read."""
     try:
@@ -85,6 +91,21 @@ def policy_version() -> str:
     return shipped_policy().version
 
 
+def parse_policy(
+    sources: Mapping[str, bytes],
+) -> tuple[PolicyFile, tuple[Concept, ...], dict[str, RuleFile]]:
+    """The files as written: taxonomy, concepts, rule files by name. Raises PolicyError."""
+    if _TAXONOMY not in sources:
+        raise PolicyError(f"{_TAXONOMY} is missing", hint="A policy folder holds policy.yaml and rule files.")
+    rule_files = {
+        name: _parse(name, content, RuleFile)
+        for name, content in sorted(sources.items())
+        if name.endswith(".yaml") and name not in (_TAXONOMY, _CONCEPTS)
+    }
+    taxonomy = _parse(_TAXONOMY, sources[_TAXONOMY], PolicyFile)
+    return taxonomy, _parse(_CONCEPTS, sources.get(_CONCEPTS, b""), ConceptFile).concepts, rule_files
+
+
 def load_policy(sources: Mapping[str, bytes]) -> Policy:
     """Compile policy files, given as name -> content.
 
@@ -92,15 +113,7 @@ def load_policy(sources: Mapping[str, bytes]) -> Policy:
     `*.safetensors` the head that `policy.yaml` names; other files count for the digest only.
     Raises PolicyError that names the file and, where it can, the rule.
     """
-    if _TAXONOMY not in sources:
-        raise PolicyError(f"{_TAXONOMY} is missing", hint="A policy folder holds policy.yaml and rule files.")
-    taxonomy = _parse(_TAXONOMY, sources[_TAXONOMY], PolicyFile)
-    concepts = _parse(_CONCEPTS, sources.get(_CONCEPTS, b""), ConceptFile).concepts
-    rule_files = {
-        name: _parse(name, content, RuleFile)
-        for name, content in sorted(sources.items())
-        if name.endswith(".yaml") and name not in (_TAXONOMY, _CONCEPTS)
-    }
+    taxonomy, concepts, rule_files = parse_policy(sources)
     groups = _Groups(rule_files)
     rules = groups.compile(rule_files, taxonomy.codes)
     harmless = groups.number(
@@ -111,6 +124,7 @@ def load_policy(sources: Mapping[str, bytes]) -> Policy:
     real_words = {word for file in rule_files.values() for word in file.real_words}
     return Policy(
         version=f"{taxonomy.version}+{_digest(sources)[:12]}",
+        sources=dict(sources),
         max_prompt_chars=taxonomy.max_prompt_chars,
         codes=taxonomy.codes,
         frames=taxonomy.frames,
