@@ -75,6 +75,8 @@ def _parts(sources: Mapping[str, bytes]) -> dict[str, Any]:
         parts |= {f"list {name}": terms for name, terms in file.lists.items()}
         for rule in file.rules:
             parts |= _flat(f"rule {rule.id}", rule.model_dump(exclude={"id"}, exclude_defaults=True))
+        for note in file.notes:
+            parts |= _flat(note.id, note.model_dump(exclude={"id"}, exclude_defaults=True))
     for name in ("harmless", "real_words"):
         parts[name] = tuple(term for file in rule_files.values() for term in getattr(file, name))
     for name, content in sources.items():

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from generator.safety.wording import WordChange
+
 
 class Action(StrEnum):
     """The five decisions, weakest first; each equals its plain string (`Action.BLOCK == "block"`)."""
@@ -60,7 +62,8 @@ class Decision:
 
     `codes` are ordered from the gravest. `normalised` is the text that the rules read and is None for S0,
     where `matches` carry no span either: that text is kept only as its SHA-256. `rewrite` is a proposal,
-    to be checked again before it is used. `scores` are the head's probabilities in [0, 1] by code, and `any`.
+    which this policy allows, and `changes` are its words against the prompt's. `notes` tell the author something
+    and stop nothing. `scores` are the head's probabilities in [0, 1] by code, and `any`.
     `overridable` is false where no reviewer may approve the prompt.
     """
 
@@ -74,6 +77,8 @@ class Decision:
     normalised: str | None
     scores: Mapping[str, float] = field(default_factory=dict)
     overridable: bool = True
+    notes: tuple[str, ...] = ()
+    changes: tuple[WordChange, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
         """The decision as plain JSON types, `schema` included."""
@@ -86,6 +91,8 @@ class Decision:
             "text_sha256": self.text_sha256,
             "normalised": self.normalised,
             "rewrite": self.rewrite,
+            "changes": [{"from": change.old, "to": change.new} for change in self.changes],
+            "notes": list(self.notes),
             "scores": dict(self.scores),
             "overridable": self.overridable,
             "matches": [

@@ -33,7 +33,8 @@ _LETTERS_APART = re.compile(r"(?<![^\W_])[a-z0-9@$](?:[\W_]{1,3}[a-z0-9@$](?![^\
 # The look-behind keeps the search from starting anew inside a long word, which would be quadratic.
 _SIGNS_INSIDE_WORD = re.compile(r"(?<![a-z0-9])[a-z0-9]+(?:[-*_.·~|/\\+#\"]{1,2}[a-z0-9]+)+")
 _WORD_GAP = re.compile(r"\s{2,}|\s*[/|\n]\s*")
-_HAN_SPACE = re.compile(rf"(?<=[{HAN}])[ \t\u3000]+(?=[{HAN}])")
+# Spaces, and the dot between the parts of a foreign name (泰勒·斯威夫特).
+HAN_GAP = re.compile(rf"(?<=[{HAN}])(?:[ \t\u3000]+|[\u00b7\u2022\u2027\u30fb])(?=[{HAN}])")
 _QUOTES_AND_STOPS = "《》〈〉“”‘’「」『』（）()，。！？；：、,!?;:\n"
 _HAN_SIGNS = re.compile(rf"(?<=[{HAN}])(?:[^\w{re.escape(_QUOTES_AND_STOPS)}]|_)+(?=[{HAN}])")
 _HAN_STOPS = re.compile(rf"(?<![{HAN}])[{HAN}](?:[，。！？；：、,!?;:][{HAN}](?![{HAN}])){{2,}}")
@@ -58,14 +59,14 @@ def _settle(text: str, one_pass: Callable[[str], str]) -> str:
     return text
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Compatibility forms, case, accents and traditional characters, in their one canonical spelling."""
     folded = without_accents(unicodedata.normalize("NFKC", text).casefold())
     return unicodedata.normalize("NFKC", folded).translate(traditional_to_simplified())
 
 
 def _plain_pass(text: str, vocabulary: Vocabulary) -> str:
-    text = _HAN_SPACE.sub("", _fold(text))
+    text = HAN_GAP.sub("", fold(text))
     return _WORD.sub(lambda found: _mend(found.group(), vocabulary), text)
 
 
@@ -76,7 +77,7 @@ def _mend(word: str, vocabulary: Vocabulary) -> str:
 def _undisguise_pass(text: str, vocabulary: Vocabulary) -> str:
     text = "".join(char for char in unicodedata.normalize("NFKC", text) if not is_invisible(char))
     text = encodings.decode(text).translate(BOXED_TO_LATIN)
-    text = _latin_look_alikes(_fold(text))
+    text = _latin_look_alikes(fold(text))
     text = _HAN_STOPS.sub(lambda found: re.sub(r"\W", "", found.group()), _HAN_SIGNS.sub("", text))
     text = _LETTERS_APART.sub(lambda found: _together(found.group(), vocabulary), text)
     text = _SIGNS_INSIDE_WORD.sub(lambda found: _closed_up(found.group(), vocabulary), text)

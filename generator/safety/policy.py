@@ -18,6 +18,7 @@ from generator.safety.learned import LearnedLayers
 from generator.safety.rules import (
     Code,
     CompiledExemption,
+    CompiledNote,
     CompiledRule,
     FrameThresholds,
     PolicyFile,
@@ -52,6 +53,7 @@ class Policy:
     learned: LearnedLayers | None
     doubt_below: float
     concepts: tuple[Concept, ...]
+    notes: tuple[CompiledNote, ...] = ()
 
 
 @cache
@@ -120,6 +122,7 @@ def load_policy(sources: Mapping[str, bytes]) -> Policy:
         tuple(phrase for file in rule_files.values() for phrase in file.harmless), "harmless"
     )
     exemptions = _exemptions(taxonomy, groups)
+    notes = groups.compile_notes(rule_files)
     index = TermIndex(groups.terms)
     real_words = {word for file in rule_files.values() for word in file.real_words}
     return Policy(
@@ -136,6 +139,7 @@ def load_policy(sources: Mapping[str, bytes]) -> Policy:
         learned=_learned(taxonomy, concepts, sources),
         doubt_below=taxonomy.learned.doubt_below if taxonomy.learned else 0,
         concepts=concepts,
+        notes=notes,
     )
 
 
@@ -213,10 +217,10 @@ def _parse(name: str, content: bytes, model: type[_Model]) -> _Model:
 
 
 def _rule_at(written: Any, place: tuple[int | str, ...]) -> str:
-    if len(place) > 1 and place[0] == "rules" and isinstance(place[1], int):
-        rule = written["rules"][place[1]]
+    if len(place) > 1 and place[0] in ("rules", "notes") and isinstance(place[1], int):
+        rule = written[place[0]][place[1]]
         if isinstance(rule, dict) and "id" in rule:
-            return f"rule {rule['id']}: "
+            return f"{str(place[0])[:-1]} {rule['id']}: "
     return ""
 
 
@@ -276,3 +280,17 @@ class _Groups:
                     )
                 )
         return tuple(compiled)
+
+    def compile_notes(self, rule_files: Mapping[str, RuleFile]) -> tuple[CompiledNote, ...]:
+        compiled: dict[str, CompiledNote] = {}
+        for file_name, file in rule_files.items():
+            for note in file.notes:
+                where = f"{file_name}: note {note.id}"
+                if note.id in compiled:
+                    raise PolicyError(f"{where}: the id is used twice", hint="Note ids are unique.")
+                compiled[note.id] = CompiledNote(
+                    note=note,
+                    needs=tuple(self.number(terms, where) for terms in note.all_of or (note.any_of,)),
+                    unless=self.number(note.unless, where) if note.unless else None,
+                )
+        return tuple(compiled.values())

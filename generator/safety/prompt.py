@@ -9,8 +9,9 @@ from generator.safety.legibility import language_of, unreadable
 from generator.safety.normalise import plain, undisguised
 from generator.safety.policy import Policy, shipped_policy
 from generator.safety.reading import RuleReading
-from generator.safety.rewrite import Replacement, rewrite
+from generator.safety.rewrite import rewrite
 from generator.safety.scoring import learned_matches
+from generator.safety.wording import word_changes
 
 _DISGUISE_CODE = "O1"
 _HASH_ONLY_CODE = "S0"
@@ -25,9 +26,37 @@ def check_prompt(text: str, *, policy: Policy | None = None) -> Decision:
     the policy pins is missing.
     """
     policy = policy or shipped_policy()
+    decision, read = _judged(text, policy)
+    if read is None or decision.normalised is None:
+        return decision
+    notes = tuple(text_zh if decision.language == "zh" else text_en for text_en, text_zh in read.notes)
+    proposed = _proposal(text, decision, read, policy)
+    changes = word_changes(text, proposed) if proposed is not None else ()
+    return replace(decision, notes=notes, rewrite=proposed, changes=changes)
+
+
+def _proposal(text: str, decision: Decision, read: RuleReading, policy: Policy) -> str | None:
+    """What could be asked for instead, and would be allowed; a first proposal may need a second pass."""
+    for _ in range(2):
+        if decision.action not in (Action.REWRITE, Action.REVIEW) or decision.normalised is None:
+            return None
+        proposed = rewrite(text, decision.normalised, read.mentions)
+        if proposed is None:
+            return None
+        again, read_again = _judged(proposed, policy)
+        if again.action in (Action.ALLOW, Action.ALLOW_LABEL):
+            return proposed
+        if read_again is None:
+            return None
+        text, decision, read = proposed, again, read_again
+    return None
+
+
+def _judged(text: str, policy: Policy) -> tuple[Decision, RuleReading | None]:
+    """The decision without proposal and notes, and the reading of the rules where there was something to read."""
     fault = unreadable(text, policy)
     if fault is not None and fault.action is Action.BLOCK:
-        return _decision(text, policy, [fault], normalised=None)
+        return _decision(text, policy, [fault], normalised=None), None
 
     normalised = undisguised(text, policy.vocabulary)
     read = RuleReading(normalised, policy)
@@ -43,7 +72,7 @@ def check_prompt(text: str, *, policy: Policy | None = None) -> Decision:
         matches += learned_matches(learned, read.contexts, policy)
     if fault is not None:
         matches.append(fault)
-    return _decision(text, policy, matches, normalised=normalised, scores=scores, instead=read.replacements)
+    return _decision(text, policy, matches, normalised=normalised, scores=scores), read
 
 
 def _decision(
@@ -53,7 +82,6 @@ def _decision(
     *,
     normalised: str | None,
     scores: dict[str, float] | None = None,
-    instead: Iterable[Replacement] = (),
 ) -> Decision:
     matches = sorted(matches, key=lambda match: -match.action.severity)
     action = matches[0].action if matches else Action.ALLOW
@@ -61,14 +89,13 @@ def _decision(
     hash_only = _hash_only(matches)
     if hash_only:
         matches = [replace(match, span="") for match in matches]
-    proposed = rewrite(text, normalised, instead) if action is Action.REWRITE and normalised else None
     return Decision(
         action=action,
         codes=codes,
         policy_version=policy.version,
         language=language_of(text),
         matches=tuple(matches),
-        rewrite=proposed,
+        rewrite=None,
         text_sha256=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         normalised=None if hash_only else normalised,
         scores=scores or {},

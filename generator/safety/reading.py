@@ -1,11 +1,12 @@
-"""Read a normalised text by the rules: which fire, in which contexts, and what could be said instead."""
+"""Read a normalised text by the rules: which fire, in which contexts, what could be said instead, what to note."""
 
+import re
 from dataclasses import dataclass
 
 from generator.safety.decision import Action, Match
+from generator.safety.mentions import Mention
 from generator.safety.policy import Policy
-from generator.safety.rewrite import Replacement
-from generator.safety.rules import CompiledRule
+from generator.safety.rules import CompiledRule, Note, Rule
 from generator.safety.terms import Span, Token, closest, tokenise
 
 
@@ -37,7 +38,8 @@ class RuleHit:
 class RuleReading:
     """One normalised text and every rule that fires on it.
 
-    `contexts` are the ids of the policy's exceptions that the text stands in.
+    `contexts` are the ids of the policy's exceptions that the text stands in; `mentions` what a rewrite would replace;
+    `notes` the notes that apply, as (English, Chinese).
     """
 
     def __init__(self, text: str, policy: Policy) -> None:
@@ -47,18 +49,18 @@ class RuleReading:
         self._masked = _covered(found.get(policy.harmless, []), len(self._tokens))
         self.contexts = frozenset(one.exemption.id for one in policy.exemptions if one.group in found)
         self.hits: list[RuleHit] = []
-        self.replacements: list[Replacement] = []
+        self.mentions: list[Mention] = []
         for compiled in policy.rules:
             self._apply(compiled, found, policy)
+        self.notes = [
+            (one.note.text_en, one.note.text_zh)
+            for one in policy.notes
+            if self._stretch(one.note, one.needs, one.unless, found) is not None
+        ]
 
     def _apply(self, compiled: CompiledRule, found: dict[int, list[Span]], policy: Policy) -> None:
-        if any(group not in found for group in compiled.needs):
-            return
-        if compiled.unless is not None and compiled.unless in found:
-            return
         rule = compiled.rule
-        seen = [self._seen(found[group]) for group in compiled.needs]
-        stretch = closest(seen, within=rule.near, in_order=rule.in_order)
+        stretch = self._stretch(rule, compiled.needs, compiled.unless, found)
         if stretch is None:
             return
         action = rule.action or policy.codes[rule.code].action
@@ -67,13 +69,32 @@ class RuleReading:
         if action is Action.ALLOW:
             return
         self.hits.append(RuleHit(compiled, action, self._between(stretch)))
-        if rule.instead_en and rule.instead_zh:
-            self.replacements += [
-                Replacement(self._between(span), rule.instead_en, rule.instead_zh) for span in seen[0]
-            ]
+        if rule.instead_en and rule.instead_zh and action.severity >= Action.REWRITE.severity:
+            for span in self._seen(found[compiled.needs[0]]):
+                start, end = self._tokens[span.first].start, self._name_end(span)
+                words = self._text[start:end]
+                plural = words.endswith("s") and words not in rule.any_of and words[:-1] in rule.any_of
+                self.mentions.append(
+                    Mention(start, end, words, rule.instead_en, rule.instead_zh, rule.maker, plural)
+                )
+
+    def _stretch(
+        self, written: Rule | Note, needs: tuple[int, ...], unless: int | None, found: dict[int, list[Span]]
+    ) -> Span | None:
+        """Where the condition of a rule or a note is met, or None."""
+        if any(group not in found for group in needs) or (unless is not None and unless in found):
+            return None
+        seen = [self._seen(found[group]) for group in needs]
+        return closest(seen, within=written.near, in_order=written.in_order)
 
     def _seen(self, spans: list[Span]) -> list[Span]:
         return [span for span in spans if not all(self._masked[span.first : span.last])]
+
+    def _name_end(self, span: Span) -> int:
+        """Where a name ends, without the genitive 's that is part of its last token."""
+        token = self._tokens[span.last - 1]
+        genitive = re.search(r"['\u2019]s$", self._text[token.start : token.end])
+        return token.end - len(genitive.group()) if genitive else token.end
 
     def _between(self, span: Span) -> str:
         return self._text[self._tokens[span.first].start : self._tokens[span.last - 1].end]

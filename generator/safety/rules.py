@@ -8,6 +8,7 @@ A rule is words and combinators, never a regular expression:
     soften   lists whose presence anywhere weakens it by one step (block -> review -> allow_label)
 
 A list is text, its terms parted by commas or line ends; `@name` stands for a named list of `lists`.
+A note (`notes`) has the same conditions and no action: it tells the author something and stops nothing.
 Stretches of text that match a `harmless` phrase ("kill the process") are not seen by any rule.
 """
 
@@ -18,6 +19,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from generator.safety.decision import Action
+from generator.safety.mentions import Maker
 
 
 def _split(listing: object) -> object:
@@ -33,34 +35,55 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Rule(_Strict):
-    """One rule; `action`, `explain` and `change` replace what the code says by default."""
+class _Condition(_Strict):
+    """When a rule or a note speaks."""
 
-    id: str = Field(pattern=r"^[a-z]{2,5}\.[a-z0-9_]+(\.[a-z0-9_]+)*$")
-    code: str
-    action: Action | None = None
     any_of: Terms = ()
     all_of: tuple[Terms, ...] = ()
     near: int | None = Field(default=None, ge=2, le=200)
     in_order: bool = False
     unless: Terms = ()
-    soften: Terms = ()
-    explain: str | None = None
-    change: str | None = None
-    instead_en: str | None = None
-    instead_zh: str | None = None
 
     @model_validator(mode="after")
-    def _one_condition(self) -> "Rule":
+    def _one_condition(self) -> "_Condition":
         if bool(self.any_of) == bool(self.all_of):
             raise ValueError("a rule has either any_of or all_of")
         if any(not terms for terms in self.all_of):
             raise ValueError("all_of holds an empty list")
         if (self.near or self.in_order) and len(self.all_of) < 2:
             raise ValueError("near and in_order need all_of with two lists or more")
+        return self
+
+
+class Rule(_Condition):
+    """One rule; `action`, `explain` and `change` replace what the code says by default."""
+
+    id: str = Field(pattern=r"^[a-z]{2,5}\.[a-z0-9_]+(\.[a-z0-9_]+)*$")
+    code: str
+    action: Action | None = None
+    soften: Terms = ()
+    explain: str | None = None
+    change: str | None = None
+    instead_en: str | None = None
+    instead_zh: str | None = None
+    maker: Maker | None = None
+    """Who is named, where `instead_*` describe a technique; without it they are noun phrases."""
+
+    @model_validator(mode="after")
+    def _comes_whole(self) -> "Rule":
         if bool(self.instead_en) != bool(self.instead_zh):
             raise ValueError("instead_en and instead_zh come together")
+        if self.maker and not self.instead_en:
+            raise ValueError("a maker needs instead_en and instead_zh")
         return self
+
+
+class Note(_Condition):
+    """Something to tell the author of a prompt, in the prompt's language; it stops nothing."""
+
+    id: str = Field(pattern=r"^note\.[a-z0-9_]+(\.[a-z0-9_]+)*$")
+    text_en: str = Field(min_length=1)
+    text_zh: str = Field(min_length=1)
 
 
 class RuleFile(_Strict):
@@ -70,6 +93,7 @@ class RuleFile(_Strict):
     harmless: Terms = ()
     real_words: Terms = ()
     rules: tuple[Rule, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class Code(_Strict):
@@ -155,3 +179,12 @@ class CompiledRule:
     needs: tuple[int, ...]
     unless: int | None
     soften: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledNote:
+    """A note whose lists have become group numbers of a `TermIndex`."""
+
+    note: Note
+    needs: tuple[int, ...]
+    unless: int | None
