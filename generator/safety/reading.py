@@ -1,6 +1,7 @@
 """Read a normalised text by the rules: which fire, in which contexts, what could be said instead, what to note."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from generator.safety.decision import Action, Match
@@ -46,7 +47,8 @@ class RuleReading:
         self._text = text
         self._tokens: list[Token] = tokenise(text)
         found = policy.index.find(self._tokens)
-        self._masked = _covered(found.get(policy.harmless, []), len(self._tokens))
+        self._harmless = frozenset(found.get(policy.harmless, []))
+        self._masked = _covered(self._harmless, len(self._tokens))
         self.contexts = frozenset(one.exemption.id for one in policy.exemptions if one.group in found)
         self.hits: list[RuleHit] = []
         self.mentions: list[Mention] = []
@@ -70,7 +72,7 @@ class RuleReading:
             return
         self.hits.append(RuleHit(compiled, action, self._between(stretch)))
         if rule.instead_en and rule.instead_zh and action.severity >= Action.REWRITE.severity:
-            for span in self._seen(found[compiled.needs[0]]):
+            for span in self._seen(found[compiled.needs[0]], named=True):
                 start, end = self._tokens[span.first].start, self._name_end(span)
                 words = self._text[start:end]
                 plural = words.endswith("s") and words not in rule.any_of and words[:-1] in rule.any_of
@@ -84,11 +86,17 @@ class RuleReading:
         """Where the condition of a rule or a note is met, or None."""
         if any(group not in found for group in needs) or (unless is not None and unless in found):
             return None
-        seen = [self._seen(found[group]) for group in needs]
+        named = isinstance(written, Rule) and written.instead_en is not None
+        seen = [self._seen(found[group], named=named) for group in needs]
         return closest(seen, within=written.near, in_order=written.in_order)
 
-    def _seen(self, spans: list[Span]) -> list[Span]:
-        return [span for span in spans if not all(self._masked[span.first : span.last])]
+    def _seen(self, spans: list[Span], *, named: bool) -> list[Span]:
+        """Spans that no harmless phrase covers; a name that is itself harmless to others is seen by its own rule."""
+        return [
+            span
+            for span in spans
+            if not all(self._masked[span.first : span.last]) or (named and span in self._harmless)
+        ]
 
     def _name_end(self, span: Span) -> int:
         """Where a name ends, without the genitive 's that is part of its last token."""
@@ -100,7 +108,7 @@ class RuleReading:
         return self._text[self._tokens[span.first].start : self._tokens[span.last - 1].end]
 
 
-def _covered(spans: list[Span], length: int) -> list[bool]:
+def _covered(spans: Iterable[Span], length: int) -> list[bool]:
     masked = [False] * length
     for span in spans:
         masked[span.first : span.last] = [True] * (span.last - span.first)
