@@ -116,7 +116,7 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
 
 
 def visible_label(home: Home, width: int, height: int, *, forced: bool = False) -> VisibleLabel | None:
-    """The label to burn in, as the settings ask; where the policy forces one, at least on the start."""
+    """The label to burn in, as the settings ask; where the policy forces one, at least on the start, and the one of fiction."""
     extent = home.settings.visible_label
     if extent == "none" and not forced:
         return None
@@ -125,6 +125,7 @@ def visible_label(home: Home, width: int, height: int, *, forced: bool = False) 
         height,
         language=home.settings.label_language,
         extent="whole" if extent == "whole" else "start",
+        fictional=forced,
     )
 
 

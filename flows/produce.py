@@ -121,11 +121,13 @@ def _prompt_decisions(row: ClipRow) -> list[RecordedDecision]:
 
 
 def _notes(row: ClipRow) -> tuple[str, ...]:
-    """A rewritten prompt, what the model did otherwise than asked, and the words that it does not know."""
+    """A rewritten prompt, what the policy tells its author, what the model did otherwise than asked, and the words that it does not know."""
     params = row.generation.params if row.generation else {}
+    decided = _prompt_decisions(row)
     told = []
-    if any(one.action == "rewrite" for one in _prompt_decisions(row)):
-        told.append(f"the prompt was rewritten to: {_prompt_decisions(row)[-1].prompt_text}")
+    if len(decided) > 1 and decided[0].decision.get("rewrite") == decided[-1].prompt_text:
+        told.append(f"the prompt was rewritten to: {decided[-1].prompt_text}")
+    told += decided[0].decision.get("notes", ())
     told += [f"{a['what']}: {a['asked']} → {a['given']} ({a['why']})" for a in params.get("adjustments", ())]
     reading = params.get("prompt_report") or {}
     if reading.get("ignored"):

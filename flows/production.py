@@ -84,7 +84,7 @@ class Cleared:
     prompt: str
     decision_id: int
     policy_version: str
-    labelled: bool  # `allow_label`: the visible label must be burnt in
+    labelled: bool  # `allow_label`: the visible labels must be burnt in
 
 
 def reserve(home: Home, job: Job, flow_run_id: str | None) -> Run:
@@ -105,11 +105,13 @@ def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
     keep_policy(home.settings, policy)
     decision = safety.check_prompt(job.prompt, policy=policy)
     prompt = job.prompt
-    if decision.action == "rewrite" and job.accept_rewrite and decision.rewrite:
+    notes = decision.notes
+    if decision.action in ("rewrite", "review") and job.accept_rewrite and decision.rewrite:
+        # Two rows: the prompt as asked with its decision and the changes, then the prompt as used with its own.
         _note_decision(home, run, decision, prompt, refused=False)
         prompt = decision.rewrite
         decision = safety.check_prompt(prompt, policy=policy)
-    ended = Outcome("refused", run.key, decision=decision.as_record())
+    ended = Outcome("refused", run.key, decision=decision.as_record(), notes=notes)
     if decision.action == "block":
         _note_decision(home, run, decision, prompt, refused=True)
         return replace(ended, message=_reasons(decision))
@@ -118,7 +120,7 @@ def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
         return replace(
             ended,
             status="rewrite",
-            message=f"{_reasons(decision)}\nProposed: {decision.rewrite}\nUse it with --accept-rewrite.",
+            message=f"{_reasons(decision)}{_proposed(decision)}",
         )
     if decision.action == "review":
         review = home.ledger.enqueue_review(run.key, decision_id)
@@ -128,7 +130,9 @@ def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
         if review.status == "pending":
             how = f"`clipproof review approve {review.id}` lets the same command go on."
             return replace(
-                ended, status="review", message=f"{_reasons(decision)}\nReview {review.id} waits. {how}"
+                ended,
+                status="review",
+                message=f"{_reasons(decision)}\nReview {review.id} waits. {how}{_proposed(decision)}",
             )
     home.ledger.set_run_status(run.key, "running")
     return Cleared(prompt, decision_id, decision.policy_version, decision.action == "allow_label")
@@ -181,6 +185,14 @@ def _note_decision(home: Home, run: Run, decision: safety.Decision, prompt: str,
         prompt if keep else None,
         prompt_salt=commitment.salt,
     )
+
+
+def _proposed(decision: safety.Decision) -> str:
+    """The lines of a message that offer the rewrite; empty where there is none that the policy would allow."""
+    if not decision.rewrite:
+        return ""
+    changes = "".join(f"\n  - {change.old or '∅'}\n  + {change.new or '∅'}" for change in decision.changes)
+    return f"\nProposed: {decision.rewrite}{changes}\nUse it with --accept-rewrite."
 
 
 def _reasons(decision: safety.Decision) -> str:

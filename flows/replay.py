@@ -55,7 +55,7 @@ def replay_run(home: Home, run_key: str, prompt: str | None = None) -> list[dict
 def without_text(record: dict[str, Any]) -> dict[str, Any]:
     """A decision's record with nothing in it that repeats the prompt; scores of the learned layers stay."""
     matches = [match | {"span": ""} for match in record["matches"]]
-    return record | {"normalised": None, "rewrite": None, "matches": matches}
+    return record | {"normalised": None, "rewrite": None, "changes": [], "matches": matches}
 
 
 def _is_of(text: str, salt: bytes, decided: RecordedDecision) -> bool:

@@ -6,7 +6,7 @@ hashes, so it is written before signing.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
@@ -107,7 +107,25 @@ _TEXTS: Final[Mapping[Language, str]] = {
     "both": "AI生成 AI-generated",
 }
 
-# The two Chinese characters as strokes on a grid of 100 by 100 (x, y from the top left), so that no font is
+_FICTION_TEXTS: Final[Mapping[Language, str]] = {
+    "zh": "虚构",
+    "en": "fictional",
+    "both": "虚构 / fictional",
+}
+
+# Each text in its parts: Latin letters, Chinese characters, Latin letters.
+_PARTS: Final[Mapping[Language, tuple[str, str, str]]] = {
+    "zh": ("AI", "生成", ""),
+    "en": ("", "", "AI-generated"),
+    "both": ("AI", "生成", " AI-generated"),
+}
+_FICTION_PARTS: Final[Mapping[Language, tuple[str, str, str]]] = {
+    "zh": ("", "虚构", ""),
+    "en": ("", "", "fictional"),
+    "both": ("", "虚构", " / fictional"),
+}
+
+# The Chinese characters as strokes on a grid of 100 by 100 (x, y from the top left), so that no font is
 # needed for them: few machines have one, and none is small.
 _STROKES: Final[Mapping[str, tuple[tuple[tuple[int, int], ...], ...]]] = {
     "生": (
@@ -125,6 +143,29 @@ _STROKES: Final[Mapping[str, tuple[tuple[tuple[int, int], ...], ...]]] = {
         ((84, 42), (68, 68), (44, 92)),
         ((68, 8), (82, 18)),
     ),
+    "虚": (
+        ((50, 4), (50, 22)),
+        ((50, 12), (76, 12)),
+        ((16, 24), (88, 24), (84, 36)),
+        ((18, 24), (17, 60), (6, 94)),
+        ((34, 42), (70, 36)),
+        ((46, 26), (46, 48), (54, 52), (78, 52), (80, 46)),
+        ((46, 60), (46, 90)),
+        ((66, 60), (66, 90)),
+        ((30, 66), (36, 80)),
+        ((84, 64), (76, 80)),
+        ((24, 90), (92, 90)),
+    ),
+    "构": (
+        ((6, 30), (44, 30)),
+        ((26, 6), (26, 94)),
+        ((25, 34), (18, 54), (6, 70)),
+        ((29, 40), (40, 54)),
+        ((60, 6), (54, 26), (44, 42)),
+        ((56, 24), (92, 24), (90, 72), (84, 90), (74, 84)),
+        ((66, 38), (54, 66), (74, 62)),
+        ((68, 50), (78, 70)),
+    ),
 }
 
 
@@ -132,60 +173,86 @@ class VisibleLabel:
     """The visible label "AI生成", "AI-generated" or both, drawn once for a frame size and put onto many frames.
 
     Its characters are at least 5 % of the short side high, white on a dark band in the lower left corner.
-    `start` is the first two seconds (`LABEL_SECONDS`), `whole` all of the clip.
+    `start` is the first two seconds (`LABEL_SECONDS`), `whole` all of the clip. `fictional` adds "虚构 / fictional" in the
+    upper left corner, of the same height and on every frame: a cut-out of invented news must not lose it.
     """
 
     def __init__(
-        self, width: int, height: int, *, language: Language = "both", extent: Extent = "start"
+        self,
+        width: int,
+        height: int,
+        *,
+        language: Language = "both",
+        extent: Extent = "start",
+        fictional: bool = False,
     ) -> None:
         glyph_height = max(16, -(-min(width, height) // 20))
-        text = _draw(glyph_height, language)
-        margin = glyph_height // 2 & ~1  # even, as the chroma planes are halved
-        rows, columns = min(text.shape[0], height - margin), min(text.shape[1], width - margin)
-        top = (height - margin - rows) & ~1
-        self._box = (slice(top, top + rows), slice(margin, margin + columns))
-        self._chroma = (
-            slice(top // 2, (top + rows + 1) // 2),
-            slice(margin // 2, (margin + columns + 1) // 2),
+        self._generated = _Band(_draw(glyph_height, *_PARTS[language]), width, height, at="bottom")
+        self._fiction = (
+            _Band(_draw(glyph_height, *_FICTION_PARTS[language]), width, height, at="top") if fictional else None
         )
-        self._luma = text[:rows, :columns]
         self.glyph_height = glyph_height
         self._until_s = LABEL_SECONDS if extent == "start" else math.inf
-        self._details = {
+        self._details: dict[str, object] = {
             "text": _TEXTS[language],
             "language": language,
             "extent": extent,
             "seconds": LABEL_SECONDS if extent == "start" else None,
             "glyph_share": round(glyph_height / min(width, height), 4),
         }
+        if fictional:
+            self._details["fiction"] = {"text": _FICTION_TEXTS[language], "extent": "whole"}
 
     def details(self) -> dict[str, object]:
-        """What the ledger keeps of it: text, language, extent, and glyph height as a share of the short side."""
+        """What the ledger keeps of it: text, language, extent, glyph height as a share of the short side, `fiction`."""
         return dict(self._details)
 
     def draw_at(self, planes: Planes, time_s: float) -> Planes:
-        """The planes of the frame at a time, labelled where the label belongs on it."""
-        return self.draw(planes) if time_s < self._until_s else planes
+        """The planes of the frame at a time, with the labels that belong on it."""
+        bands = (self._generated if time_s < self._until_s else None, self._fiction)
+        return _drawn(planes, [band for band in bands if band is not None])
 
     def draw(self, planes: Planes) -> Planes:
-        """Copies of yuv420p planes (uint8, limited range) with the label on them."""
-        y, u, v = (plane.copy() for plane in planes)
-        y[self._box] = self._luma
-        u[self._chroma] = v[self._chroma] = 128
-        return y, u, v
+        """Copies of yuv420p planes (uint8, limited range) with every label on them."""
+        return _drawn(planes, [band for band in (self._generated, self._fiction) if band is not None])
 
 
-def _draw(glyph_height: int, language: Language) -> np.ndarray:
-    """The label as luma, uint8 16..235; capital letters are `glyph_height` pixels high, characters more."""
+class _Band:
+    """Luma of a text (uint8, 16..235) and where it goes: a margin from the left and from the top or the bottom."""
+
+    def __init__(self, text: np.ndarray, width: int, height: int, *, at: Literal["top", "bottom"]) -> None:
+        margin = max(16, -(-min(width, height) // 20)) // 2 & ~1  # even, as the chroma planes are halved
+        rows, columns = min(text.shape[0], height - margin), min(text.shape[1], width - margin)
+        top = margin if at == "top" else (height - margin - rows) & ~1
+        self.box = (slice(top, top + rows), slice(margin, margin + columns))
+        self.chroma = (
+            slice(top // 2, (top + rows + 1) // 2),
+            slice(margin // 2, (margin + columns + 1) // 2),
+        )
+        self.luma = text[:rows, :columns]
+
+
+def _drawn(planes: Planes, bands: Sequence[_Band]) -> Planes:
+    if not bands:
+        return planes
+    y, u, v = (plane.copy() for plane in planes)
+    for band in bands:
+        y[band.box] = band.luma
+        u[band.chroma] = v[band.chroma] = 128
+    return y, u, v
+
+
+def _draw(glyph_height: int, head: str, characters: str, tail: str) -> np.ndarray:
+    """A text as luma, uint8 16..235; capital letters are `glyph_height` pixels high, characters more.
+
+    `characters` are those of `_STROKES`, between Latin text.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     scale = 4  # drawn larger and reduced: lines have no smooth edges of their own
     unit = scale * glyph_height
     font = ImageFont.load_default(size=1.55 * unit)  # a capital is some 0.68 of the size
     em, gap, line = round(1.25 * unit), unit // 6, unit // 8
-    head = "" if language == "en" else "AI"
-    characters = "" if language == "en" else "生成"
-    tail = {"zh": "", "en": "AI-generated", "both": " AI-generated"}[language]
     widths = [int(font.getlength(text)) for text in (head, tail)]
     size = (sum(widths) + len(characters) * (em + gap) + 5 * gap, em + 4 * gap)
     size = (-(-size[0] // scale) * scale, -(-size[1] // scale) * scale)

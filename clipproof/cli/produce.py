@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from clipproof.cli.changes import lines_of
 from clipproof.cli.output import Json, emit, out, progress, say
 
 if TYPE_CHECKING:
@@ -112,6 +113,12 @@ def _dry_run(prompt: str, options: dict[str, Any], as_json: bool) -> None:
 
     def text() -> None:
         out.print(f"run {job.run_key}: the policy says {decision.action.value}; nothing was written")
+        for note in decision.notes:
+            say(note, style="yellow")
+        if decision.rewrite:
+            out.print(f"  proposed: {escape(decision.rewrite)}")
+        for line in lines_of(decision.changes):
+            out.print(f"    {line}")
         for name, value in request.items():
             if value is not None:
                 out.print(f"  {name}: {escape(str(value))}")

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from clipproof.cli import policy
+from clipproof.cli.changes import lines_of
 from clipproof.cli.output import Json, emit, out
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ def _print(decision: "Decision") -> None:
         )
     if decision.rewrite:
         out.print(f"  proposed: {escape(decision.rewrite)}")
+    for line in lines_of(decision.changes):
+        out.print(f"    {line}")
+    for note in decision.notes:
+        out.print(f"  [cyan]note[/] {escape(note)}")
     highest = sorted(decision.scores.items(), key=lambda item: -item[1])[:4]
     if highest:
         out.print("  [dim]head: " + ", ".join(f"{name} {score:.3f}" for name, score in highest) + "[/]")

@@ -19,7 +19,8 @@ _BIND = (
     "(?:完全|全程|整体|全片|画面|请)?(?:使用|采用|运用|借鉴|参考|仿照|按照|依照|模仿|效仿|复刻|致敬|套用|沿用|学习|按|用|以|仿|学|走)"
 )
 _LIKE = "(?:就像|好像|仿佛|如同|犹如|好似|宛如|像|如|似)"
-_GOES_ON = r"(?=\s*[^\s，,。．.！!？?；;、：:）)」』”])"
+_ASPECT = "(?:构图|光影|色调|画面|镜头|质感|运镜|配色|布光|布景)"
+_GOES_ON = rf"(?=\s*(?!{_ASPECT}?(?:[，,。！!？?；;]|$))[^\s，,。．.！!？?；;、：:）)」』”])"
 
 _LIFTED = [
     rf"{_BIND}{_LIST}(?:{_LOOK})?(?:来|去|之)?的?[，,]?{_GOES_ON}",
@@ -35,9 +36,9 @@ _PERSON_DOES = (
 )
 _AS_A_PERSON = [
     rf"(?P<before>采访|拜访|遇见|遇到|扮演|饰演|关于|关注|名叫|邀请)\s*(?P<sign>[{STYLES}])(?!{_LOOK})",
-    rf"(?P<before>)(?P<sign>[{STYLES}])(?:导演|大师|老师|先生|女士)?(?=\s*(?:{_PERSON_DOES}|的(?:脸|肖像|声音|画像|雕像|手|家|照片|采访)))",
+    rf"(?P<before>)(?P<sign>[{STYLES}])(?:导演|大师|老师|先生|女士)?(?=\s*(?:{_PERSON_DOES}|的(?:脸|肖像|声音|画像|雕像|手(?![法绘工笔])|照片|采访)))",
 ]
-_IN_PLACE = rf"{_LIST}(?:{_LOOK})?(?:的)?"
+_IN_PLACE = rf"{_LIST}(?:{_LOOK})?(?:的)?(?:{_ASPECT}(?=[，,。！!？?；;]|$))?"
 _LEAD_VERB = re.compile(
     r"(?:成|为|是|要|用|以|像|如|做|有|走|按|仿|学|来点|来个|呈现出?|采用|模仿|致敬|参考|风格|一种|带着?|充满|更)$"
 )
@@ -107,7 +108,7 @@ def _styled(sentence: str, named: Mapping[str, Mention], said: list[str]) -> str
         return sentence
     for pattern in _LIFTED:
         sentence = re.sub(pattern, lift, sentence, flags=re.IGNORECASE)
-    sentence = re.sub(rf"({_ONE})(?<=的){_GOES_ON}", lift, sentence)
+    sentence = re.sub(rf"{_ONE}(?<=的)(?!{_LOOK}){_GOES_ON}", lift, sentence)
     sentence = re.sub(_IN_PLACE, in_place, sentence, flags=re.IGNORECASE)
     ending = re.search(r"[\s。！？；!?;，,]*$", sentence)
     assert ending is not None
