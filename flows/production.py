@@ -163,6 +163,9 @@ def check_frames(home: Home, run: Run, folder: Path) -> Outcome | None:
         )
         message = (
             f"the pictures themselves were refused ({', '.join(decision.codes)}); ask with another --seed"
+            + "".join(
+                f"\n  {one.start_s:.2f}-{one.end_s:.2f} s: {one.explanation}" for one in decision.findings
+            )
         )
         return Outcome("refused", run.key, decision=record, message=message)
     home.ledger.record_decision(run.key, record, stage="frames")

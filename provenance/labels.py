@@ -189,7 +189,9 @@ class VisibleLabel:
         glyph_height = max(16, -(-min(width, height) // 20))
         self._generated = _Band(_draw(glyph_height, *_PARTS[language]), width, height, at="bottom")
         self._fiction = (
-            _Band(_draw(glyph_height, *_FICTION_PARTS[language]), width, height, at="top") if fictional else None
+            _Band(_draw(glyph_height, *_FICTION_PARTS[language]), width, height, at="top")
+            if fictional
+            else None
         )
         self.glyph_height = glyph_height
         self._until_s = LABEL_SECONDS if extent == "start" else math.inf

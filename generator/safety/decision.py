@@ -115,8 +115,33 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameFinding:
+    """What lies in the order of the frames, from `start_s` to `end_s`; `share` of the picture, in [0, 1]."""
+
+    kind: str
+    code: str
+    action: Action
+    start_s: float
+    end_s: float
+    share: float
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCheck:
+    """One thing that was looked for in `frames` frames, or was not (0 frames), and `why` not."""
+
+    what: str
+    frames: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameDecision:
-    """The frame check's answer: `scores[i]`, in [0, 1], is of frame `indices[i]`, at `times_s[i]` seconds."""
+    """The frame check's answer: `scores[i]`, in [0, 1], is of frame `indices[i]`, at `times_s[i]` seconds.
+
+    `checked` says what was looked for and what was not.
+    """
 
     action: Action
     codes: tuple[str, ...]
@@ -126,6 +151,8 @@ class FrameDecision:
     indices: tuple[int, ...]
     times_s: tuple[float, ...]
     scores: tuple[float, ...]
+    findings: tuple[FrameFinding, ...] = ()
+    checked: tuple[FrameCheck, ...] = ()
 
     @property
     def worst(self) -> float:
@@ -144,6 +171,22 @@ class FrameDecision:
             "frames": [
                 {"index": index, "time_s": round(time_s, 4), "score": round(score, 6)}
                 for index, time_s, score in zip(self.indices, self.times_s, self.scores, strict=True)
+            ],
+            "findings": [
+                {
+                    "kind": one.kind,
+                    "code": one.code,
+                    "action": one.action.value,
+                    "start_s": round(one.start_s, 4),
+                    "end_s": round(one.end_s, 4),
+                    "share": round(one.share, 4),
+                    "explanation": one.explanation,
+                }
+                for one in self.findings
+            ],
+            "checked": [
+                {"what": one.what, "frames": one.frames} | ({"why": one.why} if one.why else {})
+                for one in self.checked
             ],
         }
         return json.dumps(record, sort_keys=True, separators=(",", ":"))

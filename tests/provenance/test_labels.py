@@ -161,3 +161,24 @@ def test_a_label_on_the_start_ends_and_one_on_the_whole_does_not() -> None:
         assert not np.array_equal(label.draw_at(before, 1.99)[0], before[0])
     assert start.draw_at(before, 2.0) is before
     assert not np.array_equal(whole.draw_at(before, 3600.0)[0], before[0])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_fiction_is_labelled_at_the_same_height_apart_from_the_other_label_and_on_every_frame(
+    language: Language,
+) -> None:
+    before = planes(640, 512)
+    label = VisibleLabel(640, 512, language=language, fictional=True)
+    changed = label.draw(before)[0] != before[0]
+    rows = np.flatnonzero(changed.any(axis=1))
+    upper, lower = rows[rows < 256], rows[rows >= 256]
+    assert lower.min() - upper.max() > 256  # the two stand far apart
+    lit = np.nonzero(label.draw(before)[0][:256] > 200)[0]
+    assert lit.max() - lit.min() + 1 >= 0.05 * 512
+    late = label.draw_at(before, 3600.0)[0] != before[0]
+    assert late[:256].any()
+    assert not late[256:].any()
+    assert label.details()["fiction"] == {
+        "text": {"zh": "虚构", "en": "fictional", "both": "虚构 / fictional"}[language],
+        "extent": "whole",
+    }

@@ -31,10 +31,10 @@ def test_a_bouncing_ball_is_allowed_and_the_model_is_named(ball_clip: np.ndarray
     assert 0 <= decision.worst < 0.5
 
 
-def test_frames_are_spread_evenly_from_the_first_to_the_last(ball_clip: np.ndarray) -> None:
-    decision = check_frames(ball_clip, fps=10, max_frames=3)
-    assert decision.indices == (0, 10, 19)
-    assert decision.times_s == (0.0, 1.0, 1.9)
+def test_the_first_and_last_frame_are_always_looked_at(ball_clip: np.ndarray) -> None:
+    decision = check_frames(ball_clip, fps=10, max_frames=4)
+    assert (decision.indices[0], decision.indices[-1], len(decision.indices)) == (0, 19, 4)
+    assert decision.times_s == tuple(index / 10 for index in decision.indices)
 
 
 def test_one_frame_is_a_clip(ball_clip: np.ndarray) -> None:
