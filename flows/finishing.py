@@ -116,7 +116,7 @@ def mark_and_encode(home: Home, run: Run, folder: Path, *, labelled: bool) -> No
 
 
 def visible_label(home: Home, width: int, height: int, *, forced: bool = False) -> VisibleLabel | None:
-    """The label to burn in, as the settings ask; where the policy forces one, at least on the start, and the one of fiction."""
+    """The label to burn in, as the settings ask; a forced one is on the start at least, with that of fiction."""
     extent = home.settings.visible_label
     if extent == "none" and not forced:
         return None

@@ -121,7 +121,7 @@ def _prompt_decisions(row: ClipRow) -> list[RecordedDecision]:
 
 
 def _notes(row: ClipRow) -> tuple[str, ...]:
-    """A rewritten prompt, what the policy tells its author, what the model did otherwise than asked, and the words that it does not know."""
+    """A rewritten prompt, the policy's notes, what the model did otherwise than asked, words it does not know."""
     params = row.generation.params if row.generation else {}
     decided = _prompt_decisions(row)
     told = []

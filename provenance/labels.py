@@ -173,8 +173,8 @@ class VisibleLabel:
     """The visible label "AI生成", "AI-generated" or both, drawn once for a frame size and put onto many frames.
 
     Its characters are at least 5 % of the short side high, white on a dark band in the lower left corner.
-    `start` is the first two seconds (`LABEL_SECONDS`), `whole` all of the clip. `fictional` adds "虚构 / fictional" in the
-    upper left corner, of the same height and on every frame: a cut-out of invented news must not lose it.
+    `start` is the first two seconds (`LABEL_SECONDS`), `whole` all of the clip. `fictional` adds "虚构 / fictional" in
+    the upper left corner, of the same height and on every frame: a cut-out of invented news must not lose it.
     """
 
     def __init__(

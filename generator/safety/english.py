@@ -17,13 +17,17 @@ _QUALITY = (
 )
 _LOOK = (
     r"(?:styles?|manner|looks?|aesthetics?|feel|feeling|vein|spirit|moods?|vibes?|tradition|fashion|tones?|techniques?|"
-    r"language|sensibility|palettes?|colou?rs?|cinematography|lighting|framing|compositions?|art ?styles?|artworks?|art)\b"
+    r"language|sensibility|palettes?|colou?rs?|cinematography|lighting|framing|compositions?|"
+    r"art ?styles?|artworks?|art)\b"
 )
 _MEDIUM = (
     r"(?:films?|movies?|paintings?|photographs?|photos?|illustrations?|drawings?|animations?|anime|comics?|manga|games?|"
     r"cartoons?|pictures?|works?|posters?|portraits?)\b"
 )
-_ONE = rf"(?:(?:the|director|film ?maker|artist|painter|photographer|legendary|great|late)\s+)*[{_ANY}](?:['’]s?(?![a-z]))?"
+_ONE = (
+    r"(?:(?:the|director|film ?maker|artist|painter|photographer|legendary|great|late)\s+)*"
+    rf"[{_ANY}](?:['’]s?(?![a-z]))?"
+)
 _JOIN = (
     r"(?:\s*,\s*(?:and\s+|or\s+)?|\s+(?:and|or|x|meets|plus|mixed with|crossed with|combined with)\s+|\s*[/+&×]\s*|"
     r"\s+(?:(?:film|movie|game|series|classic|masterpiece)\s+)?)"
@@ -44,7 +48,8 @@ _BOUND = [
     rf",?\s*\b{_MADE}?{_HOW}(?:in|with|using)\s+(?:(?:the|a|an)\s+)?{_QUALITY}{_LIST}"
     rf"(?:{_LIKE}+|{_LIKE}*[\s-]+{_QUALITY}{_LOOK}){_ENDS}",
     # "by X", "inspired by X", "as if shot by X", "a homage to X"
-    rf",?\s*\b(?:as if\s+{_MADE}by|as\s+{_MADE}by|{_HOW}{_MADE}?(?:by|à la|a la)|{_HOW}(?:inspired|influenced|informed) by|"
+    rf",?\s*\b(?:as if\s+{_MADE}by|as\s+{_MADE}by|{_HOW}{_MADE}?(?:by|à la|a la)|"
+    rf"{_HOW}(?:inspired|influenced|informed) by|"
     rf"reminiscent of|evocative of|in (?:homage|tribute) to|(?:as )?an? (?:homage|tribute|nod) to|"
     rf"{_HOW}(?:copying|imitating|mimicking|channell?ing|evoking))\s+(?:the\s+)?{_QUALITY}{_LIST}{_TAIL}",
     # "like X", "like a scene from an X film"
@@ -67,13 +72,17 @@ _AS_A_PERSON = [
     r"explaining|announcing|signing|visiting|dancing|cooking|playing|wearing|riding|driving|reading|laughing)\b)",
 ]
 _LOOK_IN_PLACE = rf"(?:\b(?:the|a|an)\s+)?{_LIST}(?:{_LIKE}+|{_LIKE}*[\s-]+{_QUALITY}{_LOOK}){_ENDS}"
-_ATTRIBUTIVE = rf"(?:\b(?P<article>the|an?)\s+)?(?P<list>{_LIST}){_LIKE}*\s+(?=(?P<next>[a-z0-9]+))(?!(?:{_LOOK}){_ENDS})"
+_ATTRIBUTIVE = (
+    rf"(?:\b(?P<article>the|an?)\s+)?(?P<list>{_LIST}){_LIKE}*\s+(?=(?P<next>[a-z0-9]+))"
+    rf"(?!(?:{_LOOK}){_ENDS})"
+)
 _NO_NOUN = frozenset(
-    "with at in on and as but while where under over during for by from then that which showing of near through across inside "
-    "against along around or to into is are was were please".split()
+    "with at in on and as but while where under over during for by from then that which showing of near through across "
+    "inside against along around or to into is are was were please".split()
 )
 _LEADS = frozenset(
-    "a an the of like want is it be as with in to by more very style look mode give me get use using for than from and or".split()
+    "a an the of like want is it be as with in to by more very style look mode give me get use using for than "
+    "from and or".split()
 )
 _DETERMINERS = (
     "a|an|the|this|that|my|your|his|her|its|our|their|some|any|every|each|another|one|these|those|two|three|four|five|six|"
@@ -94,8 +103,8 @@ _TITLES = (
     r"(?:(?:(?:former|late|legendary|popular|superstar|acclaimed|ex)[\s-]+)*"
     rf"(?:(?:(?-i:[A-Z])[\w&.]*|[{THINGS}])\s+){{0,2}}(?:ceo|chief executive|founder|co-founder|chairman)\s+|"
     r"(?:(?:former|late|legendary|popular|superstar|acclaimed|ex)[\s-]+)*(?:(?:us|u\.s\.|american|french|russian|chinese|"
-    r"british|german|indian|ukrainian|korean|japanese)\s+)?(?:vice president|president|prime minister|chancellor|senator|"
-    r"governor|mayor|king|queen|prince|princess|pope|sir|mr\.?|mrs\.?|ms\.?|dr\.?|professor|singer|rapper|actor|actress|"
+    r"british|german|indian|ukrainian|korean|japanese)\s+)?(?:vice president|president|prime minister|chancellor|"
+    r"senator|governor|mayor|king|queen|prince|princess|pope|sir|mr\.?|mrs\.?|ms\.?|dr\.?|professor|singer|rapper|actor|actress|"
     r"comedian|footballer|pop star|movie star|star|billionaire|entrepreneur|influencer|youtuber|streamer|"
     r"director|artist|painter|photographer)\s+)?"
 )
@@ -103,8 +112,9 @@ _HEAD_NOUNS = (
     "bottles?|cans?|cups?|logos?|stores?|shops?|restaurants?|cafes?|cars?|trucks?|shoes?|sneakers?|bags?|handbags?|watch|watches|"
     "t-?shirts?|shirts?|jerseys?|hats?|caps?|hoodies?|adverts?|ads?|commercials?|billboards?|signs?|posters?|toys?|figures?|"
     "figurines?|costumes?|masks?|cosplay|dolls?|plushies?|plush|characters?|movies?|films?|games?|fans?|stickers?|cards?|boxes|"
-    "box|ships?|sets?|merchandise|theme|universe|world|scenes?|fights?|battles?|episodes?|series|trailers?|lunch ?box|cakes?|"
-    "balloons?|statues?|bricks?|engines?|packaging|vending|delivery|employees?|drive-?through|campaigns?"
+    "box|ships?|sets?|merchandise|theme|universe|world|scenes?|fights?|battles?|episodes?|series|trailers?|"
+    "lunch ?box|cakes?|balloons?|statues?|bricks?|engines?|packaging|vending|delivery|"
+    "employees?|drive-?through|campaigns?"
 )
 _THING = re.compile(
     rf"(?:\b(?P<det>{_DETERMINERS})\s+(?P<adj>(?:(?:{_ADJECTIVES}|{_PARTICIPLES}),?\s+){{0,3}})|"

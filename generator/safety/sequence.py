@@ -1,9 +1,9 @@
 """What lies in the order of frames: flashing that can harm, and single frames that were slipped in.
 
 Flashing follows the definition of "general flash and red flash thresholds" of WCAG 2.2 (success criterion 2.3.1), which
-was taken from the broadcasters' rules (Ofcom; ITU-R BT.1702). Two choices are ours, both of the broadcasters: the area is
-a quarter of the picture, as nobody knows the size of the screen, and seven transitions within a second are "more than
-three flashes". Pixels are averaged over cells before, so that fine balanced patterns do not count, as the rule says.
+was taken from the broadcasters' rules (Ofcom; ITU-R BT.1702). Two choices follow the
+broadcasters: the area is a quarter of the picture, as nobody knows the size of the screen, and seven transitions within
+a second are "more than three flashes". Pixels are averaged over cells before, so that fine balanced patterns do not count, as the rule says.
 """
 
 from dataclasses import dataclass
@@ -165,7 +165,7 @@ def inserted_frames(cells: "NDArray[np.float32]", fps: float) -> list[SequenceFi
 
 
 def _likeness(one: "NDArray[np.float32]", other: "NDArray[np.float32]") -> float:
-    """Correlation of two pictures' brightness, in [-1, 1]; 1 where both are flat."""
+    """Correlation of two pictures' brightness, in [-1, 1]; 0 where one is flat."""
     import numpy as np
 
     a, b = one.mean(axis=2), other.mean(axis=2)
@@ -175,8 +175,11 @@ def _likeness(one: "NDArray[np.float32]", other: "NDArray[np.float32]") -> float
 
 
 def frames_to_look_at(cells: "NDArray[np.float32]", fps: float, *, at_least: int, at_most: int) -> list[int]:
-    """Indices, sorted: half spread evenly with the first and last, one a second where there is room, then the frames
-    that differ most from all taken so far (farthest point first), so that one shot of a scene is not looked at twice."""
+    """Sorted indices of `at_least` frames, or as many as the clip has seconds, up to `at_most`.
+
+    Half are spread evenly, with the first and last; the others are those that differ most from all taken so far
+    (farthest point first), so that no scene is missed and none is looked at twice without need.
+    """
     import numpy as np
 
     length = len(cells)

@@ -129,15 +129,33 @@ def test_a_word_diff_gives_both_texts_again(old: str, new: str) -> None:
 
 
 DEFY = [
-    "a stream that flows uphill", "水往高处流", "the ball falls upward", "ice that burns on a table",
-    "the tree's shadow falls toward the sun", "a candle burning under water", "a broken cup reassembles on the floor",
-    "time running backward in a kitchen", "石头悬浮在空中", "蜡烛在水下燃烧", "摔碎的杯子自己复原", "太阳从西边升起",
-]  # fmt: skip
+    "a stream that flows uphill",
+    "水往高处流",
+    "the ball falls upward",
+    "ice that burns on a table",
+    "the tree's shadow falls toward the sun",
+    "a candle burning under water",
+    "a broken cup reassembles on the floor",
+    "time running backward in a kitchen",
+    "石头悬浮在空中",
+    "蜡烛在水下燃烧",
+    "摔碎的杯子自己复原",
+    "太阳从西边升起",
+]
 OBEY = [
-    "a stream flows down the hill", "a hiker walks uphill beside a stream", "a broken cup reassembles, played backward",
-    "打碎的杯子复原如初，倒放镜头", "a candle burns beside the water", "水面上蜡烛的倒影，蜡烛在水中燃烧的倒影", "snow falls on a burning torch",
-    "a fountain shoots water upward", "a balloon floats in the air", "她在水边跑步", "他的手机屏幕摔碎", "a boat floats on the lake",
-]  # fmt: skip
+    "a stream flows down the hill",
+    "a hiker walks uphill beside a stream",
+    "a broken cup reassembles, played backward",
+    "打碎的杯子复原如初，倒放镜头",
+    "a candle burns beside the water",
+    "水面上蜡烛的倒影，蜡烛在水中燃烧的倒影",
+    "snow falls on a burning torch",
+    "a fountain shoots water upward",
+    "a balloon floats in the air",
+    "她在水边跑步",
+    "他的手机屏幕摔碎",
+    "a boat floats on the lake",
+]
 
 
 @pytest.mark.parametrize("prompt", DEFY)
