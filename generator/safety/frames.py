@@ -40,8 +40,8 @@ def check_frames(
     """The policy's decision on a clip: its worst finding decides.
 
     `frames` is uint8 RGB [T, H, W, 3]. Eight frames, or as many as seconds up to `max_frames`, are scored for nudity
-    (`review` S2, `block` S1): half of them evenly spread, the others those that differ most. All
-    frames are read for flashing (`review` D1) and inserted frames (`review` T1). Raises FramesError on another shape or dtype,
+    (`review` S2, `block` S1): half of them evenly spread, the others those that differ most. All frames are read for
+    flashing (`review` D1) and inserted frames (`review` T1). Raises FramesError on another shape or dtype,
     FrameModelError where the model's weights are not the ones that the policy pins.
     """
     import numpy as np

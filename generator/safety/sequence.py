@@ -1,9 +1,9 @@
 """What lies in the order of frames: flashing that can harm, and single frames that were slipped in.
 
-Flashing follows the definition of "general flash and red flash thresholds" of WCAG 2.2 (success criterion 2.3.1), which
-was taken from the broadcasters' rules (Ofcom; ITU-R BT.1702). Two choices follow the
-broadcasters: the area is a quarter of the picture, as nobody knows the size of the screen, and seven transitions within
-a second are "more than three flashes". Pixels are averaged over cells before, so that fine balanced patterns do not count, as the rule says.
+Flashing follows the definition of "general flash and red flash thresholds" of WCAG 2.2 (success criterion 2.3.1),
+which was taken from the broadcasters' rules (Ofcom; ITU-R BT.1702). Two choices follow the broadcasters: the area is
+a quarter of the picture, as nobody knows the size of the screen, and seven transitions within a second are "more than
+three flashes". Pixels are averaged over cells before, so that fine balanced patterns do not count, as the rule says.
 """
 
 from dataclasses import dataclass
