@@ -13,6 +13,8 @@ from pathlib import Path
 
 from generator.safety.errors import CorpusError
 
+_BLOCK_ROWS = 40
+
 CODE_OF_CATEGORY = {
     "artist_style": "C1",
     "borderline": "S2",
@@ -51,11 +53,12 @@ class Example:
     twin: str | None
     source: str
     weak: bool = False
+    row: int = 0
 
     @property
     def fold(self) -> int:
-        """A number from 0 to 255 that depends on the text alone: splits stay the same whatever is added."""
-        return hashlib.sha256(self.text.encode()).digest()[0]
+        """0 to 255. Neighbours in a file share it: authors write a prompt and its harmless twin side by side."""
+        return hashlib.sha256(f"{self.source} {self.row // _BLOCK_ROWS}".encode()).digest()[0]
 
 
 def read_corpus(folder: Path) -> list[Example]:
@@ -74,7 +77,9 @@ def _own(folder: Path) -> Iterator[Example]:
         for line, row in _rows(path, ("text", "lang", "code", "twin")):
             if bool(row["code"]) and bool(row["twin"]):
                 raise CorpusError(f"{path.name}, row {line}: both code and twin", hint="Fill one of them.")
-            yield Example(row["text"], row["lang"], row["code"] or None, row["twin"] or None, path.stem)
+            yield Example(
+                row["text"], row["lang"], row["code"] or None, row["twin"] or None, path.stem, row=line
+            )
 
 
 def _of_others(folder: Path) -> Iterator[Example]:
@@ -90,7 +95,7 @@ def _of_others(folder: Path) -> Iterator[Example]:
                     )
             twin = "any" if row["category"].startswith("hard_benign") else None
             weak = row["source"].endswith("/weak")
-            yield Example(row["text"], row["lang"], code, twin, path.stem, weak)
+            yield Example(row["text"], row["lang"], code, twin, path.stem, weak, line)
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

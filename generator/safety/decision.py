@@ -64,7 +64,8 @@ class Decision:
     where `matches` carry no span either: that text is kept only as its SHA-256. `rewrite` is a proposal,
     which this policy allows, and `changes` are its words against the prompt's. `notes` tell the author something
     and stop nothing. `scores` are the head's probabilities in [0, 1] by code, and `any`.
-    `overridable` is false where no reviewer may approve the prompt.
+    `guard` names the LLM that was asked as well, with a digest of its weights. `overridable` is false where no
+    reviewer may approve the prompt.
     """
 
     action: Action
@@ -76,6 +77,7 @@ class Decision:
     text_sha256: str
     normalised: str | None
     scores: Mapping[str, float] = field(default_factory=dict)
+    guard: str | None = None
     overridable: bool = True
     notes: tuple[str, ...] = ()
     changes: tuple[WordChange, ...] = ()
@@ -94,6 +96,7 @@ class Decision:
             "changes": [{"from": change.old, "to": change.new} for change in self.changes],
             "notes": list(self.notes),
             "scores": dict(self.scores),
+            "guard": self.guard,
             "overridable": self.overridable,
             "matches": [
                 {

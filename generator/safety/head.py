@@ -9,7 +9,7 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from generator.safety.encoder import DIMENSIONS
 from generator.safety.errors import PolicyError
@@ -60,7 +60,7 @@ def load_head(name: str, content: bytes) -> Head:
     try:
         tensors = load(content)
         metadata = _metadata(content)
-        codes = tuple(json.loads(metadata["codes"]))
+        codes = tuple(metadata["codes"])
         head = Head(
             codes=codes,
             encoder_sha256=metadata["encoder_sha256"],
@@ -94,8 +94,9 @@ def head_bytes(
     """A head file; `tensors` are named as the fields of `Head`."""
     from safetensors.numpy import save
 
-    metadata = {"schema": SCHEMA, "codes": json.dumps(codes), "encoder_sha256": encoder_sha256}
-    content: bytes = save(dict(tensors), metadata=metadata)
+    described = {"schema": SCHEMA, "codes": codes, "encoder_sha256": encoder_sha256}
+    # One entry: the library writes several in an order that changes from call to call.
+    content: bytes = save(dict(tensors), metadata={"head": json.dumps(described)})
     return content
 
 
@@ -128,7 +129,7 @@ def _pieces(sentence: str) -> list[str]:
     return [*pieces, sentence]
 
 
-def _metadata(content: bytes) -> Mapping[str, str]:
+def _metadata(content: bytes) -> Mapping[str, Any]:
     (length,) = struct.unpack("<Q", content[:8])
-    metadata: Mapping[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    metadata: Mapping[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["head"])
     return metadata

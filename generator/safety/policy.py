@@ -51,6 +51,7 @@ class Policy:
     harmless: int
     vocabulary: Vocabulary
     learned: LearnedLayers | None
+    review_from: float | None
     doubt_below: float
     concepts: tuple[Concept, ...]
     notes: tuple[CompiledNote, ...] = ()
@@ -137,6 +138,7 @@ def load_policy(sources: Mapping[str, bytes]) -> Policy:
         harmless=harmless,
         vocabulary=Vocabulary(index.words, real_words=real_words),
         learned=_learned(taxonomy, concepts, sources),
+        review_from=taxonomy.learned.review_from if taxonomy.learned else None,
         doubt_below=taxonomy.learned.doubt_below if taxonomy.learned else 0,
         concepts=concepts,
         notes=notes,
@@ -179,7 +181,7 @@ def _learned(
                 hint="Pin that encoder, or train the head again.",
             )
     for name, code in taxonomy.codes.items():
-        if code.review_from is not None and (head is None or name not in head.codes):
+        if (code.review_from or code.block_from) is not None and (head is None or name not in head.codes):
             raise PolicyError(
                 f"{_TAXONOMY}: code {name} has thresholds, and the head does not know it",
                 hint="Remove review_from and block_from, or train a head with that code.",

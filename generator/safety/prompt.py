@@ -5,37 +5,41 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from generator.safety.decision import Action, Decision, Match
+from generator.safety.guard import Guard
 from generator.safety.legibility import language_of, unreadable
 from generator.safety.normalise import plain, undisguised
 from generator.safety.policy import Policy, shipped_policy
 from generator.safety.reading import RuleReading
 from generator.safety.rewrite import rewrite
-from generator.safety.scoring import learned_matches
+from generator.safety.scoring import guard_matches, learned_matches
 from generator.safety.wording import word_changes
 
 _DISGUISE_CODE = "O1"
 _HASH_ONLY_CODE = "S0"
 
 
-def check_prompt(text: str, *, policy: Policy | None = None) -> Decision:
+def check_prompt(text: str, *, policy: Policy | None = None, guard: Guard | None = None) -> Decision:
     """The policy's decision on `text`, with what led to it; the strongest action wins.
 
     Every string gets a decision: what cannot be read (empty, too long, not text) is blocked with code F1,
     a text without a word in a script that the policy reads goes to review with code F2. Deterministic: equal
-    text and equal `policy_version` give equal decisions. Raises EncoderError where the sentence encoder that
-    the policy pins is missing.
+    text, `policy_version` and `guard` give equal decisions. `guard` is an LLM that is asked as well; it can make
+    a decision stronger, never weaker. Raises EncoderError where the sentence encoder that the policy pins is
+    missing.
     """
     policy = policy or shipped_policy()
-    decision, read = _judged(text, policy)
+    decision, read = _judged(text, policy, guard)
     if read is None or decision.normalised is None:
         return decision
     notes = tuple(text_zh if decision.language == "zh" else text_en for text_en, text_zh in read.notes)
-    proposed = _proposal(text, decision, read, policy)
+    proposed = _proposal(text, decision, read, policy, guard)
     changes = word_changes(text, proposed) if proposed is not None else ()
     return replace(decision, notes=notes, rewrite=proposed, changes=changes)
 
 
-def _proposal(text: str, decision: Decision, read: RuleReading, policy: Policy) -> str | None:
+def _proposal(
+    text: str, decision: Decision, read: RuleReading, policy: Policy, guard: Guard | None
+) -> str | None:
     """What could be asked for instead, and would be allowed; a first proposal may need a second pass."""
     for _ in range(2):
         if decision.action not in (Action.REWRITE, Action.REVIEW) or decision.normalised is None:
@@ -43,7 +47,7 @@ def _proposal(text: str, decision: Decision, read: RuleReading, policy: Policy) 
         proposed = rewrite(text, decision.normalised, read.mentions)
         if proposed is None:
             return None
-        again, read_again = _judged(proposed, policy)
+        again, read_again = _judged(proposed, policy, guard)
         if again.action in (Action.ALLOW, Action.ALLOW_LABEL):
             return proposed
         if read_again is None:
@@ -52,7 +56,7 @@ def _proposal(text: str, decision: Decision, read: RuleReading, policy: Policy) 
     return None
 
 
-def _judged(text: str, policy: Policy) -> tuple[Decision, RuleReading | None]:
+def _judged(text: str, policy: Policy, guard: Guard | None) -> tuple[Decision, RuleReading | None]:
     """The decision without proposal and notes, and the reading of the rules where there was something to read."""
     fault = unreadable(text, policy)
     if fault is not None and fault.action is Action.BLOCK:
@@ -70,9 +74,12 @@ def _judged(text: str, policy: Policy) -> tuple[Decision, RuleReading | None]:
         scores = dict(learned.scores)
         matches = _doubted(matches, scores, policy)
         matches += learned_matches(learned, read.contexts, policy)
+    if guard is not None and not _hash_only(matches):
+        matches += guard_matches(guard, normalised, policy)
     if fault is not None:
         matches.append(fault)
-    return _decision(text, policy, matches, normalised=normalised, scores=scores), read
+    name = guard.name if guard else None
+    return _decision(text, policy, matches, normalised=normalised, scores=scores, guard=name), read
 
 
 def _decision(
@@ -82,6 +89,7 @@ def _decision(
     *,
     normalised: str | None,
     scores: dict[str, float] | None = None,
+    guard: str | None = None,
 ) -> Decision:
     matches = sorted(matches, key=lambda match: -match.action.severity)
     action = matches[0].action if matches else Action.ALLOW
@@ -99,6 +107,7 @@ def _decision(
         text_sha256=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         normalised=None if hash_only else normalised,
         scores=scores or {},
+        guard=guard,
         overridable=all(policy.codes[code].overridable for code in codes),
     )
 

@@ -105,7 +105,7 @@ class Code(_Strict):
     explain: str
     change: str
     review_from: float | None = Field(default=None, gt=0, le=1)
-    """Probability of the head from which a prompt is reviewed; without it the head has no say on the code."""
+    """Probability of the head for this code from which a prompt is reviewed."""
     block_from: float | None = Field(default=None, gt=0, le=1)
     """Probability from which it is blocked, for codes whose action is `block`."""
 
@@ -113,8 +113,12 @@ class Code(_Strict):
     def _ordered(self) -> "Code":
         if self.block_from is not None and self.action is not Action.BLOCK:
             raise ValueError("block_from is for codes whose action is block")
-        if self.block_from is not None and (self.review_from is None or self.review_from > self.block_from):
-            raise ValueError("block_from needs a review_from that is not above it")
+        if (
+            self.block_from is not None
+            and self.review_from is not None
+            and self.review_from > self.block_from
+        ):
+            raise ValueError("review_from is above block_from")
         return self
 
 
@@ -133,6 +137,8 @@ class Learned(_Strict):
     encoder: str
     encoder_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     head: str | None = Field(default=None, pattern=r"^[\w.-]+\.safetensors$")
+    review_from: float | None = Field(default=None, gt=0, le=1)
+    """The head's `any` from which a prompt is reviewed, under its most likely code; None: never for that alone."""
     doubt_below: float = Field(default=0, ge=0, lt=1)
     """A block by rules alone is a review where the head's `any` stays below."""
 

@@ -3,9 +3,14 @@
 from collections.abc import Collection
 
 from generator.safety.decision import Action, Match
+from generator.safety.errors import PolicyError
+from generator.safety.guard import NO_ANSWER, Guard
+from generator.safety.head import ANY
 from generator.safety.learned import LearnedReading
 from generator.safety.policy import Policy
 from generator.safety.rules import Code
+
+_NO_ANSWER_CODE = "G1"
 
 
 def learned_matches(reading: LearnedReading, contexts: Collection[str], policy: Policy) -> list[Match]:
@@ -17,11 +22,14 @@ def learned_matches(reading: LearnedReading, contexts: Collection[str], policy: 
     exempt = {
         code for one in policy.exemptions if one.exemption.id in contexts for code in one.exemption.codes
     }
+    scores = {name: score for name, score in reading.scores.items() if name in policy.codes}
+    harmful = policy.review_from is not None and reading.scores.get(ANY, 0.0) >= policy.review_from
+    likeliest = max(scores, key=lambda name: scores[name]) if scores and harmful else None
     matches = []
-    for name, score in reading.scores.items():
-        code = policy.codes.get(name)
-        action = _action(score, code, exempt=name in exempt) if code else None
-        if code and action:
+    for name, score in scores.items():
+        code = policy.codes[name]
+        action = _action(score, code, named=name == likeliest, exempt=name in exempt)
+        if action is not None:
             matches.append(Match(f"head.{name}", name, action, f"{score:.3f}", code.explain, code.change))
     for hit in reading.concepts:
         concept, code = hit.concept, policy.codes[hit.concept.code]
@@ -38,9 +46,29 @@ def learned_matches(reading: LearnedReading, contexts: Collection[str], policy: 
     return matches
 
 
-def _action(score: float, code: Code, *, exempt: bool) -> Action | None:
+def guard_matches(guard: Guard, text: str, policy: Policy) -> list[Match]:
+    """What an LLM guard holds against `text`; an answer that cannot be read is a review (G1)."""
+    matches = []
+    for finding in guard.findings(text):
+        name = _NO_ANSWER_CODE if finding.code == NO_ANSWER else finding.code
+        code = policy.codes.get(name)
+        if code is None:
+            raise PolicyError(
+                f"the guard speaks of code {name}, which the policy does not have", hint="Add it."
+            )
+        seen = (
+            finding.category
+            if finding.probability is None
+            else f"{finding.category} {finding.probability:.3f}"
+        )
+        matches.append(Match(f"guard.{name}", name, code.action, seen, code.explain, code.change))
+    return matches
+
+
+def _action(score: float, code: Code, *, named: bool, exempt: bool) -> Action | None:
+    """The head's action on a code; `named`: its `any` spoke, and this is the likeliest code."""
     if code.block_from is not None and score >= code.block_from:
         return Action.REVIEW if exempt else Action.BLOCK
-    if code.review_from is not None and score >= code.review_from and not exempt:
+    if (named or (code.review_from is not None and score >= code.review_from)) and not exempt:
         return Action.REVIEW
     return None

@@ -9,7 +9,7 @@ scoring head has not seen; the thresholds themselves are written by hand, in pol
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,13 @@ FOLDS = 5
 class Recipe:
     """All that decides a head, besides its examples."""
 
-    hidden: int = 128
+    hidden: int = 64
+    members: int = 3
+    """Networks, from different seeds, whose logits are averaged."""
     dropout: float = 0.4
+    noise: float = 0.6
+    """Standard deviation of what is added to scaled embeddings in training."""
+    label_smoothing: float = 0.1
     learning_rate: float = 2e-3
     weight_decay: float = 0.03
     epochs: int = 30
@@ -45,7 +50,7 @@ class Recipe:
     """Weight of all unsafe examples together, whatever their number."""
     twin_weight: float = 2.0
     """How much more a harmless twin weighs than an ordinary harmless prompt."""
-    noisy_weight: float = 0.4
+    noisy_weight: float = 0.6
     """Weight of I2P, whose labels come from what one image model drew, not from the text."""
     other_codes: float = 0.2
     """Weight of "not this code" for the other codes of an unsafe prompt, which may well be true of it too."""
@@ -91,23 +96,36 @@ def targets(
 
 
 class Network(nn.Module):
-    """One hidden layer between unit embeddings [N, 512] and logits [N, codes]."""
+    """One hidden layer between scaled embeddings [N, 512] and logits [N, codes]."""
 
     def __init__(self, codes: int, recipe: Recipe) -> None:
         super().__init__()
-        self.scale = recipe.input_scale
         self.hidden = nn.Linear(DIMENSIONS, recipe.hidden)
         self.dropout = nn.Dropout(recipe.dropout)
         self.out = nn.Linear(recipe.hidden, codes)
 
-    def forward(self, embeddings: Tensor) -> Tensor:
-        logits: Tensor = self.out(self.dropout(torch.relu(self.hidden(self.scale * embeddings))))
+    def forward(self, scaled: Tensor) -> Tensor:
+        logits: Tensor = self.out(self.dropout(torch.relu(self.hidden(scaled))))
         return logits
 
-    @torch.no_grad()
+
+@dataclass(frozen=True)
+class Fitted:
+    """Networks joined to one wider one that reads unit embeddings; fields as in `head.Head`."""
+
+    hidden: "NDArray[np.float32]"
+    hidden_bias: "NDArray[np.float32]"
+    out: "NDArray[np.float32]"
+    out_bias: "NDArray[np.float32]"
+
     def logits(self, embeddings: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """float32 [N, codes] of float32 [N, 512]."""
-        return np.asarray(self(torch.from_numpy(embeddings)).numpy())
+        active = np.maximum(embeddings @ self.hidden + self.hidden_bias, 0)
+        return np.asarray(active @ self.out + self.out_bias, np.float32)
+
+    def calibrated(self, slope: "NDArray[np.float32]", offset: "NDArray[np.float32]") -> "Fitted":
+        """The same network with logits `slope * logit + offset`, both [codes]."""
+        return Fitted(self.hidden, self.hidden_bias, self.out * slope, self.out_bias * slope + offset)
 
 
 def fit(
@@ -115,24 +133,46 @@ def fit(
     target: "NDArray[np.float32]",
     weight: "NDArray[np.float32]",
     recipe: Recipe,
-) -> Network:
-    """A network trained on `target` [N, codes], each of its entries weighed by `weight`."""
-    torch.manual_seed(recipe.seed)
-    head = Network(target.shape[1], recipe)
-    x, y, w = (torch.from_numpy(array) for array in (embeddings, target, weight))
+) -> Fitted:
+    """A head trained on `target` [N, codes], each of its entries weighed by `weight`."""
+    scaled = torch.from_numpy(recipe.input_scale * embeddings)
+    smooth = recipe.label_smoothing
+    y = torch.from_numpy(target * (1 - smooth) + smooth / 2)
+    networks = [
+        _fit_one(scaled, y, torch.from_numpy(weight), recipe, seed=recipe.seed + member)
+        for member in range(recipe.members)
+    ]
+    joined = {
+        "hidden": recipe.input_scale
+        * np.concatenate([_array(one.hidden.weight).T for one in networks], axis=1),
+        "hidden_bias": np.concatenate([_array(one.hidden.bias) for one in networks]),
+        "out": np.concatenate([_array(one.out.weight).T for one in networks]) / recipe.members,
+        "out_bias": np.mean([_array(one.out.bias) for one in networks], axis=0),
+    }
+    return Fitted(**{name: array.astype(np.float32) for name, array in joined.items()})
+
+
+def _fit_one(x: Tensor, y: Tensor, w: Tensor, recipe: Recipe, *, seed: int) -> Network:
+    torch.manual_seed(seed)
+    network = Network(y.shape[1], recipe)
     optimizer = torch.optim.AdamW(
-        head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     steps = recipe.epochs * -(-len(x) // recipe.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate * 2, total_steps=steps)
     for _ in range(recipe.epochs):
         for rows in torch.randperm(len(x)).split(recipe.batch):
-            losses = nn.functional.binary_cross_entropy_with_logits(head(x[rows]), y[rows], reduction="none")
+            noisy = x[rows] + recipe.noise * torch.randn(len(rows), DIMENSIONS)
+            losses = nn.functional.binary_cross_entropy_with_logits(network(noisy), y[rows], reduction="none")
             (losses * w[rows]).mean().backward()
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-    return head.eval()
+    return network.eval()
+
+
+def _array(parameter: Tensor) -> "NDArray[np.float32]":
+    return np.asarray(parameter.detach().numpy(), np.float32)
 
 
 def cross_fitted(
@@ -169,10 +209,6 @@ def platt(
     return slope.detach().numpy(), offset.detach().numpy()
 
 
-def array_of(parameter: Tensor) -> "NDArray[np.float32]":
-    return np.asarray(parameter.detach().numpy(), np.float32)
-
-
 def embedded(examples: Sequence[Example]) -> "NDArray[np.float32]":
     """Embeddings of the examples as the policy reads them, undisguised; float32 [N, 512]."""
     vocabulary = shipped_policy().vocabulary
@@ -191,14 +227,10 @@ def train(
     target, weight = targets(examples, codes, recipe)
     raw = cross_fitted(examples, embeddings, codes, recipe)
     slope, offset = platt(raw, target, weight)
-    head = fit(embeddings, target, weight, recipe)
+    head = fit(embeddings, target, weight, recipe).calibrated(slope, offset)
     tensors = {
-        "hidden": recipe.input_scale * array_of(head.hidden.weight).T,
-        "hidden_bias": array_of(head.hidden.bias),
-        "out": array_of(head.out.weight).T * slope,
-        "out_bias": array_of(head.out.bias) * slope + offset,
+        field.name: np.ascontiguousarray(getattr(head, field.name), np.float32) for field in fields(head)
     }
-    tensors = {name: np.ascontiguousarray(array, np.float32) for name, array in tensors.items()}
     return head_bytes(tensors, codes=codes, encoder_sha256=encoder_sha256()), codes, raw * slope + offset
 
 
