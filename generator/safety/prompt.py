@@ -39,7 +39,7 @@ def check_prompt(text: str, *, policy: Policy | None = None, guard: Guard | None
         matches.append(_disguise_match(policy, matches))
     scores: dict[str, float] = {}
     if policy.learned is not None and not _hash_only(matches):
-        learned = policy.learned.read(normalised)
+        learned = policy.learned.read(read.without_harmless)
         scores = dict(learned.scores)
         matches = _doubted(matches, scores, policy)
         matches += learned_matches(learned, read.contexts, policy)
