@@ -1,0 +1,155 @@
+"""How reviews look: as JSON, as lines for a terminal, as rows of a table for a spreadsheet."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from clipproof.cli.output import out
+
+if TYPE_CHECKING:
+    from provenance.ledger import Review, ReviewEvent
+
+_NO_TEXT = "(only its salted hash is kept)"
+_CSV_COLUMNS = (
+    *("review", "clip_id", "status", "codes", "language", "policy_version", "asked", "requester"),
+    *(
+        "event",
+        "at",
+        "by",
+        "by_software",
+        "code",
+        "note",
+        "event_policy_version",
+        "log_seq",
+        "pinned",
+        "prompt",
+    ),
+)
+
+
+def state(review: "Review", needed: int) -> str:
+    """Where a review stands, in words."""
+    if review.status != "pending":
+        return review.status
+    if not review.overridable:
+        return "waits; can only be rejected"
+    return "waits" if needed == 1 else f"approved by {review.approvals} of {needed}"
+
+
+def row(review: "Review", needed: int) -> dict[str, Any]:
+    """One review as JSON types."""
+    from provenance.ledger import clip_id_hex
+
+    return {
+        "id": review.id,
+        "run_key": review.run_key,
+        "clip_id": clip_id_hex(review.clip_id),
+        "status": review.status,
+        "state": state(review, needed),
+        "codes": list(review.codes),
+        "language": review.language,
+        "policy_version": review.policy_version,
+        "overridable": review.overridable,
+        "prompt": review.prompt_text,
+        "prompt_salted_sha256": review.prompt_sha256.hex() if review.prompt_sha256 else None,
+        "requester": review.requester,
+        "reviewer": review.reviewer,
+        "reason": review.reason,
+        "approvals": review.approvals,
+        "approvals_needed": needed,
+        "produced": review.produced,
+        "created": review.created.isoformat(),
+        "waiting_since": review.waiting_since.isoformat(),
+        "decided": review.decided.isoformat() if review.decided else None,
+    }
+
+
+def event_row(event: "ReviewEvent") -> dict[str, Any]:
+    """One event of a review's history as JSON types."""
+    return {
+        "kind": event.kind,
+        "at": event.at.isoformat(),
+        "by": event.by,
+        "by_software": event.by_software,
+        "code": event.code,
+        "note": event.note,
+        "policy_version": event.policy_version,
+        "log_seq": event.log_seq,
+        "pinned": event.pinned,
+    }
+
+
+def visible(text: object) -> str:
+    """Text for a terminal: what a terminal would obey or hide (escapes, direction overrides) is spelled out."""
+    return "".join(
+        f"\\u{ord(char):04x}" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn") else char
+        for char in str(text)
+    )
+
+
+def print_list(rows: Sequence[dict[str, Any]]) -> None:
+    """A table of reviews."""
+    table = Table(box=None, header_style="dim")
+    for name in ("review", "state", "codes", "lang", "since", "prompt", "decided by", "reason"):
+        table.add_column(name, overflow="fold")
+    for one in rows:
+        cells = (
+            *(one["id"], one["state"], " ".join(one["codes"]), one["language"], one["waiting_since"][:16]),
+            *(one["prompt"] or _NO_TEXT, one["reviewer"], one["reason"]),
+        )
+        table.add_row(*(escape(visible(cell or "")) for cell in cells))
+    out.print(table if rows else "nothing waits")
+
+
+def print_review(one: dict[str, Any]) -> None:
+    """One review with what the policy found and everything that happened."""
+
+    def line(name: str, told: object) -> None:
+        out.print(f"[dim]{name:<12}[/] {escape(visible(told))}")
+
+    out.print(f"[bold]review {one['id']}[/]  {escape(one['state'])}")
+    line("prompt", one["prompt"] or f"{_NO_TEXT} {one['prompt_salted_sha256'] or ''}")
+    line("codes", f"{' '.join(one['codes'])}  (policy {one['policy_version']}, language {one['language']})")
+    for match in one["matches"]:
+        name = match.get("rule") or match.get("rule_id") or "?"
+        line("", f"{match.get('code')} {name} [{match.get('action')}] on {match.get('span')!r}")
+        line("", f"  {match.get('explanation', '')} {match.get('change', '')}")
+    line("asked", f"{one['created'][:16]} by {one['requester'] or 'somebody'}")
+    line("clip", f"{one['clip_id']}, {'produced' if one['produced'] else 'not produced'}")
+    for event in one["history"]:
+        code = f" as {event['code']}" if event["code"] else ""
+        changed = "  (not what the log has)" if event["pinned"] is False else ""
+        line(event["at"][:16], f"{event['kind']} by {event['by']}{code}: {event['note'] or '–'}{changed}")
+
+
+def table_text(reviews: Iterable[dict[str, Any]]) -> str:
+    """CSV: one row an event, and one for a review that has none yet."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for one in reviews:
+        about = {
+            "review": one["id"],
+            "codes": " ".join(one["codes"]),
+            "asked": one["created"],
+            **{name: one[name] for name in ("clip_id", "status", "language", "policy_version", "requester")},
+            "prompt": one.get("prompt"),
+        }
+        for event in one["history"] or [{}]:
+            kept = {name: value for name, value in event.items() if name not in ("kind", "policy_version")}
+            told = about | kept
+            told |= {"event": event.get("kind"), "event_policy_version": event.get("policy_version")}
+            writer.writerow({name: _cell(value) for name, value in told.items()})
+    return file.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A spreadsheet runs text that begins like a formula, and a prompt is a stranger's text."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return "'" + value
+    return value
