@@ -5,6 +5,7 @@ which `clipproof ledger erase` does not reach, so it holds no names, no reasons 
 run key, which is a hash of it.
 """
 
+import logging
 import os
 import urllib.error
 import urllib.request
@@ -28,6 +29,8 @@ def announce(settings: Settings, notice: Notice, review: Review) -> bool:
         os.environ.setdefault(name, value)
     from prefect.events import emit_event
 
+    # Sent from a thread that is waited for at the exit, where it would say that it is still at it.
+    logging.getLogger("EventsWorker").setLevel(logging.ERROR)
     resource = f"clipproof.review.{review.id}"
     sent = emit_event(
         f"clipproof.review.{notice}",
