@@ -68,11 +68,18 @@ def _packages(settings: Settings, repair: bool) -> list[Check]:
 
 
 def _models(settings: Settings, repair: bool) -> list[Check]:
+    from flows.policies import policy_in_force
     from generator.errors import GeneratorError
     from generator.models import find_model
-    from generator.safety import policy_version
+    from generator.safety import SafetyError, check_prompt
 
-    checks = [Check("prompt policy", "ok", policy_version())]
+    checks = []
+    try:
+        policy = policy_in_force(settings)
+        check_prompt("a red ball", policy=policy)  # loads the sentence encoder, whose digest the policy pins
+        checks.append(Check("prompt policy", "ok", policy.version))
+    except SafetyError as error:
+        checks.append(Check("prompt policy", "bad", f"{error}; {error.hint}"))
     try:
         checks.append(Check("embedded model", "ok", f"weights {find_model(None).weights_digest[:16]}"))
     except (GeneratorError, OSError) as error:

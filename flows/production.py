@@ -15,7 +15,10 @@ from typing import Any, Literal
 import generator
 from flows import reviewing
 from flows.home import Home
+from flows.policies import keep_policy, policy_in_force
 from flows.raw import RAW_NAME, read_raw, write_raw
+from flows.replay import without_text
+from flows.settings import load_settings
 from flows.work import Progress
 from generator import safety
 from provenance.ledger import Run, canonical_json
@@ -56,7 +59,7 @@ class Job:
         """Equal jobs under the same policy have equal keys, and so one clip."""
         if self.run_id:
             return self.run_id
-        asked = asdict(self) | {"policy_version": safety.policy_version()}
+        asked = asdict(self) | {"policy_version": policy_in_force(load_settings()).version}
         return hashlib.sha256(canonical_json(asked).encode()).hexdigest()[:32]
 
 
@@ -99,12 +102,14 @@ def reserve(home: Home, job: Job, flow_run_id: str | None) -> Run:
 
 def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
     """The policy's decision, recorded; a `Cleared` prompt, or how the run ends."""
-    decision = safety.check_prompt(job.prompt)
+    policy = policy_in_force(home.settings)
+    keep_policy(home.settings, policy)
+    decision = safety.check_prompt(job.prompt, policy=policy)
     prompt = job.prompt
     if decision.action == "rewrite" and job.accept_rewrite and decision.rewrite:
         _note_decision(home, run, decision, prompt, refused=False)
         prompt = decision.rewrite
-        decision = safety.check_prompt(prompt)
+        decision = safety.check_prompt(prompt, policy=policy)
     ended = Outcome("refused", run.key, decision=decision.as_record())
     if decision.action == "block" or (decision.action == "review" and not decision.overridable):
         # What no person may approve waits for nobody.
@@ -142,7 +147,7 @@ def generate_frames(home: Home, job: Job, cleared: Cleared, folder: Path, progre
 def check_frames(home: Home, run: Run, folder: Path) -> Outcome | None:
     """The frame check, recorded; None where the pictures may be shown."""
     frames, fps, _ = read_raw(folder)
-    decision = safety.check_frames(frames, fps=float(fps))
+    decision = safety.check_frames(frames, fps=float(fps), policy=policy_in_force(home.settings))
     record = json.loads(decision.to_json())
     if decision.action in ("block", "review"):
         home.ledger.record_refusal(
@@ -183,8 +188,7 @@ def _note_decision(home: Home, run: Run, decision: safety.Decision, prompt: str,
     record = dict(decision.as_record()) | {"text_sha256": None}
     keep = decision.normalised is not None and (not refused or home.settings.keep_refused_prompts)
     if not keep:
-        record |= {"normalised": None, "rewrite": None}
-        record["matches"] = [match | {"span": ""} for match in record["matches"]]
+        record = without_text(record)
     commitment = PromptCommitment.of(prompt, salt=run.salt)
     note = home.ledger.record_refusal if refused else home.ledger.record_decision
     return note(

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     training: Literal["allowed", "notAllowed"] = Field(
         default="notAllowed", description="What the manifest says of AI training and data mining."
     )
+    policy: Path | None = Field(
+        default=None, description="Folder of your own prompt policy; default: the one that ships."
+    )
     keep_refused_prompts: bool = Field(
         default=False, description="Keep the text of refused prompts, not just its hash."
     )

@@ -143,13 +143,16 @@ def status(file: File, as_json: Json = False) -> None:
 
 
 def _plan(jobs: list[Any], as_json: bool) -> None:
+    from flows.policies import policy_in_force
+    from flows.settings import load_settings
     from generator.safety import check_prompt
 
+    policy = policy_in_force(load_settings())
     rows = [
         {
             "variant": job.variant,
             "seed": job.seed,
-            "status": check_prompt(job.prompt).action.value,
+            "status": check_prompt(job.prompt, policy=policy).action.value,
             "prompt": job.prompt,
         }
         for job in jobs

@@ -70,7 +70,7 @@ def exit_code(error: Exception) -> int:
     # Imported here: `--help` must not pay for every domain's errors.
     from detector.errors import DetectorError, EncoderUnavailable, HeadNotFound
     from flows.runtime import RuntimeFailure
-    from generator.safety.errors import SafetyError
+    from generator.safety.errors import EncoderError, FrameModelError, SafetyError
     from media.errors import MediaError, OutputError
     from provenance.errors import IdentityError, KeyStoreError, ProvenanceError, TimeStampError
     from provenance.ledger.errors import (
@@ -91,7 +91,15 @@ def exit_code(error: Exception) -> int:
     wrong_item = (RunKeyTaken, RunUnknown, ReviewDecided, ReviewPending, ReviewUnknown, ReviewerRefused)
     if isinstance(error, (CheckpointInvalid, *wrong_item)):
         return USAGE
-    missing = (ModelNotFoundError, WeightsError, HeadNotFound, EncoderUnavailable, RuntimeFailure)
+    models = (
+        ModelNotFoundError,
+        WeightsError,
+        HeadNotFound,
+        EncoderUnavailable,
+        EncoderError,
+        FrameModelError,
+    )
+    missing = (*models, RuntimeFailure)
     if isinstance(error, (OutputError, KeyStoreError, IdentityError, TimeStampError, LedgerError, *missing)):
         return ENVIRONMENT
     domains = (MediaError, ProvenanceError, WatermarkError, GeneratorError, SafetyError, DetectorError)

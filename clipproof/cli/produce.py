@@ -95,12 +95,14 @@ def _print(outcome: "Outcome") -> None:
 
 
 def _dry_run(prompt: str, options: dict[str, Any], as_json: bool) -> None:
+    from flows.policies import policy_in_force
     from flows.production import Job
+    from flows.settings import load_settings
     from generator import safety
 
     job = Job(prompt=prompt, **options)
     request = asdict(job.request())
-    decision = safety.check_prompt(prompt)
+    decision = safety.check_prompt(prompt, policy=policy_in_force(load_settings()))
     data = {
         "schema": "clipproof.plan/1",
         "run_key": job.run_key,

@@ -1,43 +1,83 @@
-"""`clipproof safety`: what the prompt policy says."""
+"""`clipproof safety`: what the prompt policy says, and why it said it."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from clipproof.cli import policy
 from clipproof.cli.output import Json, emit, out
 
-app = typer.Typer(help="What the prompt policy says.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from generator.safety import Decision
+
+app = typer.Typer(help="What the prompt policy says, and why it said it.", no_args_is_help=True)
+app.add_typer(policy.app, name="policy")
 
 _COLOURS = {"allow": "green", "allow_label": "green", "rewrite": "yellow", "review": "yellow", "block": "red"}
 
 
-@app.callback()
-def _group() -> None:
-    pass
-
-
 @app.command("check")
 def check(
-    prompt: Annotated[str, typer.Argument(help="A prompt, in Chinese or English.")], as_json: Json = False
+    prompt: Annotated[str, typer.Argument(help="A prompt, in Chinese or English.")],
+    policy_name: Annotated[
+        str | None,
+        typer.Option("--policy", help="A policy folder, `shipped`, or a version that was in force."),
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Judge a prompt without producing anything. Exits with 4 where `produce` would stop."""
     from generator.safety import check_prompt
 
-    decision = check_prompt(prompt)
-
-    def text() -> None:
-        action = decision.action.value
-        codes = " ".join(decision.codes) or "no rule spoke"
-        out.print(f"[bold {_COLOURS[action]}]{action.upper()}[/]  {codes}")
-        for match in decision.matches:
-            out.print(
-                f"  {match.code} [dim]{match.rule_id}[/] {escape(match.explanation)} {escape(match.change)}"
-            )
-        if decision.rewrite:
-            out.print(f"  proposed: {escape(decision.rewrite)}")
-        out.print(f"  [dim]policy {decision.policy_version}[/]")
-
-    emit(decision.as_record(), as_json=as_json, text=text)
+    decision = check_prompt(prompt, policy=policy.named(policy_name))
+    emit(decision.as_record(), as_json=as_json, text=lambda: _print(decision))
     if decision.action in ("block", "review", "rewrite"):
         raise typer.Exit(4)
+
+
+@app.command("replay")
+def replay(
+    run: Annotated[str, typer.Argument(help="A run key, from `ledger show` or `review list`.")],
+    prompt: Annotated[
+        Path | None, typer.Option(help="File with the prompt, where the ledger keeps only its hash.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Decide a run's prompts again with the policy that decided them; exits with 1 if an answer differs."""
+    from flows.home import open_home
+    from flows.replay import replay_run
+    from flows.settings import load_settings
+
+    settings = load_settings()
+    text = prompt.read_text(encoding="utf-8") if prompt else None
+    with open_home(settings) as home:
+        rows = replay_run(home, run, text)
+
+    def show() -> None:
+        for row in rows:
+            colour, word = ("green", "the same") if row["same"] else ("red", "DIFFERS")
+            out.print(f"[{colour}]{word}[/]  {row['action']} by policy {row['policy_version']}")
+            if not row["same"]:
+                out.print(f"  now: {row['replayed']['action']} {' '.join(row['replayed']['codes'])}")
+
+    emit({"schema": "clipproof.replay/1", "run_key": run, "decisions": rows}, as_json=as_json, text=show)
+    if not all(row["same"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _print(decision: "Decision") -> None:
+    action = decision.action.value
+    codes = " ".join(decision.codes) or "nothing speaks against it"
+    out.print(f"[bold {_COLOURS[action]}]{action.upper()}[/]  {codes}")
+    for match in decision.matches:
+        seen = f" [dim]({escape(match.span)})[/]" if match.span else ""
+        out.print(
+            f"  {match.code} [dim]{match.rule_id}[/]{seen} {escape(match.explanation)} {escape(match.change)}"
+        )
+    if decision.rewrite:
+        out.print(f"  proposed: {escape(decision.rewrite)}")
+    highest = sorted(decision.scores.items(), key=lambda item: -item[1])[:4]
+    if highest:
+        out.print("  [dim]head: " + ", ".join(f"{name} {score:.3f}" for name, score in highest) + "[/]")
+    out.print(f"  [dim]policy {decision.policy_version}[/]")

@@ -7,31 +7,30 @@ Importing this package loads no model and no policy file; the first check does.
 
 from generator.safety.decision import Action, Decision, FrameDecision, Match
 from generator.safety.errors import (
-    EmptyPromptError,
+    EncoderError,
     FrameModelError,
     FramesError,
     PolicyError,
-    PromptError,
-    PromptTooLongError,
     SafetyError,
 )
 from generator.safety.frames import check_frames
-from generator.safety.policy import policy_version
+from generator.safety.policy import Policy, load_policy, policy_version, read_policy_folder
 from generator.safety.prompt import check_prompt
 
 __all__ = [
     "Action",
     "Decision",
-    "EmptyPromptError",
+    "EncoderError",
     "FrameDecision",
     "FrameModelError",
     "FramesError",
     "Match",
+    "Policy",
     "PolicyError",
-    "PromptError",
-    "PromptTooLongError",
     "SafetyError",
     "check_frames",
     "check_prompt",
+    "load_policy",
     "policy_version",
+    "read_policy_folder",
 ]

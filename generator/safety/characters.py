@@ -1,8 +1,9 @@
-"""Character tables of the normaliser: invisible characters, look-alike letters, traditional Chinese.
+"""Tables of the normaliser: invisible characters, look-alike letters, traditional Chinese, pinyin.
 
 Look-alikes follow the letter pairs of Unicode UTS #39 (confusables) that a reader takes for a Latin letter.
 """
 
+import re
 import unicodedata
 from functools import cache
 from importlib.resources import files
@@ -91,6 +92,37 @@ def _is_accent(char: str) -> bool:
         or 0x20D0 <= code <= 0x20FF
         or 0xFE20 <= code <= 0xFE2F
     )
+
+
+_OVERRIDE = re.compile("[\u202d\u202e]([^\u202c-\u202e]+)")
+
+
+def overridden(text: str) -> str:
+    """What a reader sees where direction overrides (UAX #9: LRO, RLO) turn the order of letters, or ""."""
+    return "".join("\n" + run[::-1] for run in _OVERRIDE.findall(text))
+
+
+def pinyin_words(text: str) -> str:
+    """Case-folded text with the words of `policy/pinyin.txt` in Han characters."""
+    pattern, words = _pinyin()
+    return pattern.sub(lambda found: words[re.sub("[^a-zü]", "", found.group())], text)
+
+
+@cache
+def _pinyin() -> tuple[re.Pattern[str], dict[str, str]]:
+    words: dict[str, str] = {}
+    spellings = []
+    listing = files("generator.safety").joinpath("policy/pinyin.txt").read_text(encoding="utf-8")
+    for line in listing.splitlines():
+        if line.startswith("#"):
+            continue
+        *syllables, word = line.split()
+        # Accents are folded before words are read, so that lü arrives as lu.
+        for spelt in dict.fromkeys((tuple(syllables), tuple(s.replace("ü", "u") for s in syllables))):
+            words["".join(spelt)] = word
+            spellings.append("[1-5]?[ '-]?".join(spelt))
+    spellings.sort(key=len, reverse=True)
+    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(spellings)})[1-5]?(?![a-z0-9])"), words
 
 
 @cache

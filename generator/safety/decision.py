@@ -1,7 +1,8 @@
 """What the policy answers: an action, its reason codes, and the rules that spoke."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -20,16 +21,28 @@ class Action(StrEnum):
         """0 (`allow`) to 4 (`block`)."""
         return _ORDER.index(self)
 
+    @property
+    def one_step_weaker(self) -> "Action":
+        """What a context makes of it; a rewrite and a review become a label, a label nothing."""
+        return _ONE_STEP_WEAKER[self]
+
 
 _ORDER = (Action.ALLOW, Action.ALLOW_LABEL, Action.REWRITE, Action.REVIEW, Action.BLOCK)
+_ONE_STEP_WEAKER = {
+    Action.BLOCK: Action.REVIEW,
+    Action.REVIEW: Action.ALLOW_LABEL,
+    Action.REWRITE: Action.ALLOW_LABEL,
+    Action.ALLOW_LABEL: Action.ALLOW,
+    Action.ALLOW: Action.ALLOW,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One rule that fired.
+    """One rule that fired, or one finding of the learned layers (`head.N1`, `concept.swatting`).
 
-    `span` is the text that it read, normalised. `disguised` is true where it fired only after a disguise
-    (look-alike letters, encodings, split words) was undone.
+    `span` is the text that a rule read, normalised; of a learned finding the score. `disguised` is true where
+    a rule fired only after a disguise (look-alike letters, encodings, split words) was undone.
     """
 
     rule_id: str
@@ -47,7 +60,8 @@ class Decision:
 
     `codes` are ordered from the gravest. `normalised` is the text that the rules read and is None for S0,
     where `matches` carry no span either: that text is kept only as its SHA-256. `rewrite` is a proposal,
-    to be checked again before it is used. `overridable` is false where no reviewer may approve the prompt.
+    to be checked again before it is used. `scores` are the head's probabilities in [0, 1] by code, and `any`.
+    `overridable` is false where no reviewer may approve the prompt.
     """
 
     action: Action
@@ -58,6 +72,7 @@ class Decision:
     rewrite: str | None
     text_sha256: str
     normalised: str | None
+    scores: Mapping[str, float] = field(default_factory=dict)
     overridable: bool = True
 
     def as_record(self) -> dict[str, Any]:
@@ -71,6 +86,7 @@ class Decision:
             "text_sha256": self.text_sha256,
             "normalised": self.normalised,
             "rewrite": self.rewrite,
+            "scores": dict(self.scores),
             "overridable": self.overridable,
             "matches": [
                 {

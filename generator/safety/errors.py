@@ -1,10 +1,9 @@
 """Errors of the safety policy.
 
 SafetyError
-├── PromptError
-│   ├── EmptyPromptError (also a ValueError)
-│   └── PromptTooLongError (also a ValueError)
-├── PolicyError            a policy or rule file is wrong
+├── PolicyError            a policy folder or one of its files is wrong
+├── CorpusError            a file of labelled prompts is malformed
+├── EncoderError           the sentence encoder is missing, or not the one that the policy pins
 ├── FramesError            frames of a wrong shape or dtype (also a ValueError)
 └── FrameModelError        the frame model is missing, altered or cannot run
 """
@@ -18,20 +17,16 @@ class SafetyError(Exception):
         self.hint = hint
 
 
-class PromptError(SafetyError):
-    """The prompt cannot be judged."""
-
-
-class EmptyPromptError(PromptError, ValueError):
-    """The prompt holds no visible character."""
-
-
-class PromptTooLongError(PromptError, ValueError):
-    """The prompt is longer than the policy allows."""
-
-
 class PolicyError(SafetyError):
     """A policy or rule file is malformed; the message names the file and the rule."""
+
+
+class CorpusError(SafetyError):
+    """A file of labelled prompts is malformed; the message names the file and the row."""
+
+
+class EncoderError(SafetyError):
+    """The sentence encoder is missing, or its weights are not the pinned ones."""
 
 
 class FramesError(SafetyError, ValueError):

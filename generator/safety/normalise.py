@@ -15,6 +15,8 @@ from generator.safety.characters import (
     BOXED_TO_LATIN,
     LOOK_ALIKE_TO_LATIN,
     is_invisible,
+    overridden,
+    pinyin_words,
     traditional_to_simplified,
     without_accents,
 )
@@ -43,8 +45,8 @@ def plain(text: str, vocabulary: Vocabulary) -> str:
 
 
 def undisguised(text: str, vocabulary: Vocabulary) -> str:
-    """The text with every known disguise undone; idempotent."""
-    return _settle(text, lambda given: _undisguise_pass(given, vocabulary))
+    """The text with every known disguise undone; idempotent. What is shown backwards is read both ways."""
+    return _settle(text + overridden(text), lambda given: _undisguise_pass(given, vocabulary))
 
 
 def _settle(text: str, one_pass: Callable[[str], str]) -> str:
@@ -78,6 +80,7 @@ def _undisguise_pass(text: str, vocabulary: Vocabulary) -> str:
     text = _HAN_STOPS.sub(lambda found: re.sub(r"\W", "", found.group()), _HAN_SIGNS.sub("", text))
     text = _LETTERS_APART.sub(lambda found: _together(found.group(), vocabulary), text)
     text = _SIGNS_INSIDE_WORD.sub(lambda found: _closed_up(found.group(), vocabulary), text)
+    text = pinyin_words(text)
     text = _LEET_CHUNK.sub(lambda found: vocabulary.unleet(found.group()) or found.group(), text)
     return _plain_pass(text, vocabulary)
 

@@ -1,21 +1,35 @@
-"""Load, check and compile the policy files; name the result by a version that fixes every decision."""
+"""Load, check and compile a policy folder; name the result by a version that fixes every decision."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from generator.safety.concepts import Concept, ConceptFile
 from generator.safety.errors import PolicyError
-from generator.safety.rules import Code, CompiledRule, FrameThresholds, PolicyFile, RuleFile
+from generator.safety.head import load_head
+from generator.safety.learned import LearnedLayers
+from generator.safety.rules import (
+    Code,
+    CompiledExemption,
+    CompiledRule,
+    FrameThresholds,
+    PolicyFile,
+    RuleFile,
+)
 from generator.safety.terms import TermIndex
 from generator.safety.vocabulary import Vocabulary
 
 _TAXONOMY = "policy.yaml"
+_CONCEPTS = "concepts.yaml"
+_SUFFIXES = (".yaml", ".txt", ".safetensors")
+_MAX_FILE_BYTES = 16 * 2**20
 _Model = TypeVar("_Model", bound=BaseModel)
 # The C loader is part of most PyYAML wheels and ten times as fast; both build plain types only.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -23,29 +37,53 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A compiled policy: everything that a decision depends on."""
+    """A compiled policy: everything that a decision depends on. `sources` are the files it was made of."""
 
     version: str
+    sources: Mapping[str, bytes] = field(repr=False)
     max_prompt_chars: int
     codes: Mapping[str, Code]
     frames: FrameThresholds
     rules: tuple[CompiledRule, ...]
+    exemptions: tuple[CompiledExemption, ...]
     index: TermIndex
     harmless: int
     vocabulary: Vocabulary
+    learned: LearnedLayers | None
+    doubt_below: float
+    concepts: tuple[Concept, ...]
 
 
 @cache
 def shipped_policy() -> Policy:
     """The policy that ships with the package, loaded once."""
+    return load_policy(shipped_sources())
+
+
+def shipped_sources() -> dict[str, bytes]:
+    """The files of the shipped policy, name -> content."""
     folder = files("generator.safety").joinpath("policy")
-    return load_policy(
-        {
-            entry.name: entry.read_bytes()
-            for entry in folder.iterdir()
-            if entry.name.endswith((".yaml", ".txt"))
-        }
-    )
+    return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(_SUFFIXES)}
+
+
+def shipped_cases() -> bytes:
+    """The test cases that ship with the policy (`cases.py`)."""
+    return files("generator.safety").joinpath("policy/cases.csv").read_bytes()
+
+
+def read_policy_folder(folder: Path) -> dict[str, bytes]:
+    """The policy files of `folder`, name -> content; raises PolicyError where they cannot be read."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.name.endswith(_SUFFIXES))
+        large = next((path for path in paths if path.stat().st_size > _MAX_FILE_BYTES), None)
+        if large is not None:
+            raise PolicyError(f"{large} is larger than 16 MiB", hint="A policy holds words, not media.")
+        return {path.name: path.read_bytes() for path in paths}
+    except OSError as error:
+        raise PolicyError(
+            f"{folder}: {error.strerror or error}",
+            hint="Name a folder that holds policy.yaml; `clipproof safety policy export` writes one.",
+        ) from error
 
 
 def policy_version() -> str:
@@ -53,37 +91,102 @@ def policy_version() -> str:
     return shipped_policy().version
 
 
-def load_policy(sources: Mapping[str, bytes]) -> Policy:
-    """Compile policy files, given as name -> content.
-
-    `policy.yaml` holds the taxonomy, every other `*.yaml` holds rules; other files count for the digest only.
-    Raises PolicyError that names the file and, where it can, the rule.
-    """
+def parse_policy(
+    sources: Mapping[str, bytes],
+) -> tuple[PolicyFile, tuple[Concept, ...], dict[str, RuleFile]]:
+    """The files as written: taxonomy, concepts, rule files by name. Raises PolicyError."""
     if _TAXONOMY not in sources:
         raise PolicyError(f"{_TAXONOMY} is missing", hint="A policy folder holds policy.yaml and rule files.")
-    taxonomy = _parse(_TAXONOMY, sources[_TAXONOMY], PolicyFile)
     rule_files = {
         name: _parse(name, content, RuleFile)
         for name, content in sorted(sources.items())
-        if name.endswith(".yaml") and name != _TAXONOMY
+        if name.endswith(".yaml") and name not in (_TAXONOMY, _CONCEPTS)
     }
+    taxonomy = _parse(_TAXONOMY, sources[_TAXONOMY], PolicyFile)
+    return taxonomy, _parse(_CONCEPTS, sources.get(_CONCEPTS, b""), ConceptFile).concepts, rule_files
+
+
+def load_policy(sources: Mapping[str, bytes]) -> Policy:
+    """Compile policy files, given as name -> content.
+
+    `policy.yaml` holds the taxonomy, `concepts.yaml` the concept bank, every other `*.yaml` rules, and
+    `*.safetensors` the head that `policy.yaml` names; other files count for the digest only.
+    Raises PolicyError that names the file and, where it can, the rule.
+    """
+    taxonomy, concepts, rule_files = parse_policy(sources)
     groups = _Groups(rule_files)
     rules = groups.compile(rule_files, taxonomy.codes)
     harmless = groups.number(
         tuple(phrase for file in rule_files.values() for phrase in file.harmless), "harmless"
     )
+    exemptions = _exemptions(taxonomy, groups)
     index = TermIndex(groups.terms)
     real_words = {word for file in rule_files.values() for word in file.real_words}
     return Policy(
         version=f"{taxonomy.version}+{_digest(sources)[:12]}",
+        sources=dict(sources),
         max_prompt_chars=taxonomy.max_prompt_chars,
         codes=taxonomy.codes,
         frames=taxonomy.frames,
         rules=rules,
+        exemptions=exemptions,
         index=index,
         harmless=harmless,
         vocabulary=Vocabulary(index.words, real_words=real_words),
+        learned=_learned(taxonomy, concepts, sources),
+        doubt_below=taxonomy.learned.doubt_below if taxonomy.learned else 0,
+        concepts=concepts,
     )
+
+
+def _exemptions(taxonomy: PolicyFile, groups: "_Groups") -> tuple[CompiledExemption, ...]:
+    compiled = []
+    for exemption in taxonomy.exceptions:
+        where = f"{_TAXONOMY}: exception {exemption.id}"
+        _require_codes(exemption.codes, taxonomy.codes, where)
+        compiled.append(CompiledExemption(exemption, groups.number(exemption.any_of, where)))
+    return tuple(compiled)
+
+
+def _learned(
+    taxonomy: PolicyFile, concepts: tuple[Concept, ...], sources: Mapping[str, bytes]
+) -> LearnedLayers | None:
+    """The learned layers; their parts fit each other and the taxonomy, or PolicyError."""
+    written = taxonomy.learned
+    ids = [concept.id for concept in concepts]
+    for concept in concepts:
+        _require_codes((concept.code,), taxonomy.codes, f"{_CONCEPTS}: {concept.id}")
+        if ids.count(concept.id) > 1:
+            raise PolicyError(f"{_CONCEPTS}: {concept.id} is there twice", hint="Concept ids are unique.")
+    if written is None:
+        if concepts:
+            raise PolicyError(
+                f"{_CONCEPTS} needs an encoder", hint=f"Name it under `learned` in {_TAXONOMY}."
+            )
+        return None
+    head = None
+    if written.head is not None:
+        if written.head not in sources:
+            raise PolicyError(f"{written.head} is missing", hint="Copy the head into the policy folder.")
+        head = load_head(written.head, sources[written.head])
+        if head.encoder_sha256 != written.encoder_sha256:
+            raise PolicyError(
+                f"{written.head} was trained for another encoder than {_TAXONOMY} pins",
+                hint="Pin that encoder, or train the head again.",
+            )
+    for name, code in taxonomy.codes.items():
+        if code.review_from is not None and (head is None or name not in head.codes):
+            raise PolicyError(
+                f"{_TAXONOMY}: code {name} has thresholds, and the head does not know it",
+                hint="Remove review_from and block_from, or train a head with that code.",
+            )
+    return LearnedLayers(encoder_sha256=written.encoder_sha256, head=head, concepts=concepts)
+
+
+def _require_codes(named: tuple[str, ...], codes: Mapping[str, Code], where: str) -> None:
+    unknown = next((code for code in named if code not in codes), None)
+    if unknown is not None:
+        raise PolicyError(f"{where}: no code {unknown}", hint=f"Codes: {', '.join(codes)}.")
 
 
 def _digest(sources: Mapping[str, bytes]) -> str:
@@ -162,8 +265,7 @@ class _Groups:
                 where = f"{file_name}: rule {rule.id}"
                 if rule.id in seen:
                     raise PolicyError(f"{where}: the id is used twice", hint="Rule ids are unique.")
-                if rule.code not in codes:
-                    raise PolicyError(f"{where}: no code {rule.code}", hint=f"Codes: {', '.join(codes)}.")
+                _require_codes((rule.code,), codes, where)
                 seen.add(rule.id)
                 compiled.append(
                     CompiledRule(

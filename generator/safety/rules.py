@@ -80,6 +80,37 @@ class Code(_Strict):
     overridable: bool = True
     explain: str
     change: str
+    review_from: float | None = Field(default=None, gt=0, le=1)
+    """Probability of the head from which a prompt is reviewed; without it the head has no say on the code."""
+    block_from: float | None = Field(default=None, gt=0, le=1)
+    """Probability from which it is blocked, for codes whose action is `block`."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Code":
+        if self.block_from is not None and self.action is not Action.BLOCK:
+            raise ValueError("block_from is for codes whose action is block")
+        if self.block_from is not None and (self.review_from is None or self.review_from > self.block_from):
+            raise ValueError("block_from needs a review_from that is not above it")
+        return self
+
+
+class Exemption(_Strict):
+    """A context, such as medicine, in which the learned layers are one step milder on some codes."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    title: str
+    any_of: Terms
+    codes: tuple[str, ...] = Field(min_length=1)
+
+
+class Learned(_Strict):
+    """The learned layers: the encoder that is pinned, the head's file, and when a rule is doubted."""
+
+    encoder: str
+    encoder_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    head: str | None = Field(default=None, pattern=r"^[\w.-]+\.safetensors$")
+    doubt_below: float = Field(default=0, ge=0, lt=1)
+    """A block by rules alone is a review where the head's `any` stays below."""
 
 
 class FrameThresholds(_Strict):
@@ -103,7 +134,17 @@ class PolicyFile(_Strict):
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     max_prompt_chars: int = Field(ge=1, le=100_000)
     codes: dict[str, Code]
+    exceptions: tuple[Exemption, ...] = ()
+    learned: Learned | None = None
     frames: FrameThresholds
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledExemption:
+    """An exemption whose terms have become a group of a `TermIndex`."""
+
+    exemption: Exemption
+    group: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from flows.finishing import SelfCheckFailed
 from flows.marking import AlreadyMarked
 from flows.runtime import RuntimeFailure
 from generator.errors import GeneratorError
-from generator.safety.errors import EmptyPromptError
+from generator.safety.errors import EncoderError, FrameModelError, PolicyError
 from media import CorruptMedia, LimitExceeded, OutputError, UnsupportedMedia
 from provenance.errors import AlreadySigned, CertificateExpired, KeysMissing, TrustError, UnreadableFile
 from provenance.ledger import LedgerLocked, LedgerTooNew
@@ -23,10 +23,12 @@ CODES = [
     (AlreadyMarked("x", hint=""), 2),
     (AlreadySigned("x"), 2),
     (TrustError("x"), 2),
-    (EmptyPromptError("x", hint=""), 2),
+    (PolicyError("x", hint=""), 2),
     (GeneratorError("x"), 2),
     (BriefError("x"), 2),
     (OutputError("x"), 5),
+    (EncoderError("x"), 5),
+    (FrameModelError("x"), 5),
     (KeysMissing("x"), 5),
     (CertificateExpired("x"), 5),
     (LedgerTooNew("x"), 5),

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from bare_policy import bare_taxonomy
 
 from generator.safety import Action, FrameModelError, FramesError, check_frames, policy_version
 from generator.safety import frames as frame_check
@@ -50,8 +51,12 @@ def test_equal_frames_score_equal(ball_clip: np.ndarray) -> None:
 def test_the_policy_sets_the_thresholds(
     ball_clip: np.ndarray, review: int, block: int, action: str, codes: tuple[str, ...]
 ) -> None:
-    taxonomy = frame_check.files("generator.safety").joinpath("policy/policy.yaml").read_text()
-    taxonomy = taxonomy.replace("review: 0.5", f"review: {review}").replace("block: 0.8", f"block: {block}")
+    taxonomy = (
+        bare_taxonomy()
+        .decode()
+        .replace("review: 0.5", f"review: {review}")
+        .replace("block: 0.8", f"block: {block}")
+    )
     decision = check_frames(ball_clip, max_frames=1, policy=load_policy({"policy.yaml": taxonomy.encode()}))
     assert (decision.action, decision.codes) == (action, codes)
 

@@ -9,9 +9,6 @@ import pytest
 
 from generator.safety import (
     Action,
-    EmptyPromptError,
-    PromptTooLongError,
-    SafetyError,
     check_prompt,
     policy_version,
 )
@@ -85,7 +82,6 @@ HARMLESS = [
     "显微镜下白细胞包围癌细胞",
     "狼人杀桌游的卡牌特写",
     "a",
-    "🙂",
 ]
 
 
@@ -171,19 +167,42 @@ def test_a_style_is_rewritten_to_its_technique_and_then_allowed(prompt: str, gon
     assert check_prompt(decision.rewrite).action is Action.ALLOW
 
 
-@pytest.mark.parametrize("prompt", ["", "   \n", "\u200b\u200d"])
-def test_an_empty_prompt_is_an_error_that_says_what_to_do(prompt: str) -> None:
-    with pytest.raises(EmptyPromptError) as caught:
-        check_prompt(prompt)
-    assert isinstance(caught.value, ValueError)
-    assert isinstance(caught.value, SafetyError)
-    assert caught.value.hint
+UNREADABLE = {
+    "empty": ("", "any.empty"),
+    "blank": ("   \n", "any.empty"),
+    "invisible": ("\u200b\u200d", "any.empty"),
+    "a hundred kilobytes": ("a ball " * 15_000, "any.too_long"),
+    "one character too many": ("a" * 4001, "any.too_long"),
+    "binary": ("\x00\x01PNG\ufffd\ufffd", "any.not_text"),
+    "undecodable bytes of a shell": ("a ball \udcff\udcfe", "any.not_text"),
+}
 
 
-def test_a_prompt_above_the_limit_is_an_error() -> None:
-    check_prompt("a ball " * 500)
-    with pytest.raises(PromptTooLongError, match="4001 characters"):
-        check_prompt("a" * 4001)
+@pytest.mark.parametrize(("prompt", "rule"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_read_is_blocked_with_a_code_and_says_what_to_do(prompt: str, rule: str) -> None:
+    decision = check_prompt(prompt)
+    assert (decision.action, decision.codes) == (Action.BLOCK, ("F1",))
+    assert [match.rule_id for match in decision.matches] == [rule]
+    assert all(match.explanation and match.change for match in decision.matches)
+    assert json.loads(decision.to_json())["text_sha256"] == decision.text_sha256
+
+
+def test_a_prompt_at_the_limit_is_read_to_its_end() -> None:
+    harmless = "a ball rolls over the grass. " * 200
+    harm = "a man stabs his neighbour in the garden"
+    assert check_prompt(harmless[:4000]).action is Action.ALLOW
+    assert "V1" in check_prompt(harmless[: 4000 - len(harm)] + harm).codes
+
+
+@pytest.mark.parametrize("prompt", ["🙂", "🔪🩸👧", "42", "?!?!", "ಒಂದು ಕೆಂಪು ಚೆಂಡು", "ᚠᚢᚦᚨᚱᚲ"])
+def test_a_prompt_without_words_that_the_policy_reads_goes_to_a_person(prompt: str) -> None:
+    decision = check_prompt(prompt)
+    assert (decision.action, decision.codes) == (Action.REVIEW, ("F2",))
+
+
+@pytest.mark.parametrize("prompt", ["un ballon rouge", "赤いボールが弾む", "빨간 공이 튄다", "красный мяч"])
+def test_other_languages_of_the_encoder_are_read(prompt: str) -> None:
+    assert check_prompt(prompt).action is Action.ALLOW
 
 
 @pytest.mark.parametrize(
@@ -207,10 +226,10 @@ def test_the_policy_version_is_semantic_with_a_digest_of_the_files() -> None:
     assert check_prompt("a ball").policy_version == policy_version()
 
 
-def test_importing_the_policy_loads_no_heavy_library() -> None:
+def test_a_check_loads_no_framework() -> None:
     program = (
-        "import sys, generator.safety as s; s.check_prompt('a ball');"
-        "print(sorted({'torch', 'onnxruntime', 'cv2', 'numpy', 'PIL'} & set(sys.modules)))"
+        "import sys, generator.safety as s; before = 'numpy' in sys.modules; s.check_prompt('a ball');"
+        "print(before, sorted({'torch', 'onnxruntime', 'cv2', 'PIL', 'transformers'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert result.stdout.strip() == "False []"
