@@ -3,6 +3,7 @@
 import datetime as dt
 
 from flows.notices import announce
+from flows.policies import policy_in_force
 from flows.settings import Settings
 from provenance.ledger import Ledger, Review
 
@@ -49,7 +50,9 @@ def decide(
     Raises `ReviewInputError` where the policy has no such code, and the errors of `Ledger.decide_review`.
     """
     if code is not None:
-        _require_code(code)
+        codes = policy_in_force(settings).codes
+        if code not in codes:
+            raise ReviewInputError(f"the policy has no code {code!r}", hint=f"Codes: {', '.join(codes)}.")
     end_overdue(ledger, settings)
     review = ledger.decide_review(
         number,
@@ -86,11 +89,3 @@ def needed(settings: Settings, review: Review) -> int:
     if review.status != "pending":
         return review.approvals_needed
     return max(settings.review_approvals, review.approvals_needed)
-
-
-def _require_code(code: str) -> None:
-    from generator.safety.policy import shipped_policy
-
-    codes = shipped_policy().codes
-    if code not in codes:
-        raise ReviewInputError(f"the policy has no code {code!r}", hint=f"Codes: {', '.join(codes)}.")

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -192,6 +193,28 @@ def expire(as_json: Json = False) -> None:
         {"schema": "clipproof.reviews/1", "total": len(rows), "reviews": rows},
         as_json=as_json,
         text=lambda: out.print(f"expired: {', '.join(str(one['id']) for one in rows) or 'none'}"),
+    )
+
+
+@app.command("suggest")
+def suggest(
+    number: Annotated[int | None, typer.Argument(min=1, help="Only what this review gives rise to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the decisions so far suggest for the policy: rules, concepts, exceptions. Nothing is changed.
+
+    Paste what you want into a policy folder of your own and test it: docs/review.md.
+    """
+    from flows.policies import policy_in_force
+    from flows.suggestions import suggest as suggestions
+
+    with _open() as (ledger, settings):
+        policy = policy_in_force(settings)
+        found = [asdict(one) for one in suggestions(ledger, policy, number)]
+    emit(
+        {"schema": "clipproof.review-suggestions/1", "policy_version": policy.version, "suggestions": found},
+        as_json=as_json,
+        text=lambda: forms.print_suggestions(found),
     )
 
 

@@ -92,6 +92,11 @@ def visible(text: object) -> str:
     )
 
 
+def visible_lines(text: str) -> str:
+    """The same for a text of several lines."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def print_list(rows: Sequence[dict[str, Any]]) -> None:
     """A table of reviews."""
     table = Table(box=None, header_style="dim")
@@ -125,6 +130,24 @@ def print_review(one: dict[str, Any]) -> None:
         code = f" as {event['code']}" if event["code"] else ""
         changed = "  (not what the log has)" if event["pinned"] is False else ""
         line(event["at"][:16], f"{event['kind']} by {event['by']}{code}: {event['note'] or '–'}{changed}")
+
+
+def print_suggestions(found: Sequence[dict[str, Any]]) -> None:
+    """YAML that can be pasted, with what it is and where it comes from as its comments."""
+    for one in found:
+        reviews = ", ".join(map(str, one["reviews"]))
+        out.print(f"# {one['kind']} for {one['code']}, from reviews {reviews}: {escape(one['file'])}")
+        out.print(f"# {escape(one['note'])}")
+        if one["trial"]:
+            does = "lets pass" if one["kind"] == "harmless" else "speaks on"
+            told = {
+                name: f"{one['trial'][name]} of {one['trial'][f'of_{name}']}"
+                for name in ("rejected", "approved")
+            }
+            out.print(f"# tried: {does} {told['rejected']} rejected and {told['approved']} approved prompts")
+        out.print(escape(visible_lines(one["text"])))
+    if not found:
+        out.print("# nothing to suggest")
 
 
 def table_text(reviews: Iterable[dict[str, Any]]) -> str:

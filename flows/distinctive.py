@@ -1,0 +1,110 @@
+"""Words that set some prompts apart from others, in the form in which a rule writes them.
+
+A term is what the policy's own matcher makes of it (`generator.safety.terms`): "pipe bomb" also stands for its plural.
+There is no word segmentation for Chinese here, so a Chinese term is a stretch that several prompts share.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from generator.safety.terms import TermIndex, Token, tokenise
+
+MAX_TERMS = 8
+_LONGEST_PHRASE = 3  # words
+_LONGEST_STRETCH = 6  # Han characters
+_FILLERS = frozenset(
+    "a an the of in on at to for with without and or is are be being by from as that this these those it its his her "
+    "their our your my into onto over under up down out off while who which how what when where there then than very "
+    "的 了 在 是 和 与 一 个 着 把 被 里 上 下 中 有 这 那 他 她 它 们 就 也 都 不 到 从 给 对".split()
+)
+
+
+def distinctive_terms(ours: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Up to eight terms that occur in `ours` and in none of `others`: few that cover many, longer ones first.
+
+    Texts are normalised, as rules read them. A single word, or a Chinese stretch, counts only where two prompts share
+    it: alone it would more likely be the scene than what was wrong with it.
+    """
+    found: dict[str, set[int]] = {}
+    for number, text in enumerate(ours):
+        for term in _candidates(tokenise(text)):
+            found.setdefault(term, set()).add(number)
+    shared = {
+        term: numbers for term, numbers in found.items() if len(numbers) > 1 or _says_enough(tokenise(term))
+    }
+    shared = {term: numbers for term, numbers in shared.items() if not occurs(term, others)}
+    chosen: list[str] = []
+    uncovered = set(range(len(ours)))
+    while shared and uncovered and len(chosen) < MAX_TERMS:
+        best = max(
+            shared, key=lambda term: (len(shared[term] & uncovered), len(tokenise(term)), len(term), term)
+        )
+        if not shared[best] & uncovered:
+            break
+        uncovered -= shared.pop(best)
+        chosen.append(best)
+    return chosen
+
+
+def occurs(term: str, texts: Sequence[str]) -> bool:
+    """Whether a rule with this term would find it in any of the texts."""
+    index = TermIndex([[term]])
+    return any(index.find(tokenise(text)) for text in texts)
+
+
+def phrase_around(text: str, span: str, others: Sequence[str]) -> str | None:
+    """The shortest stretch of `text` that holds `span` and more, and occurs in none of `others`; None if none does.
+
+    For a `harmless` phrase: the span alone would silence its rule for everybody.
+    """
+    tokens, inner = tokenise(text), [token.word for token in tokenise(span)]
+    words = [token.word for token in tokens]
+    first = next((n for n in range(len(words)) if words[n : n + len(inner)] == inner), None)
+    if first is None or not inner:
+        return None
+    last = first + len(inner)
+    for more in range(1, _LONGEST_PHRASE + 1):
+        for before in range(more + 1):
+            stretch = tokens[max(first - before, 0) : last + more - before]
+            if len(stretch) < len(inner) + more or not all(token.follows for token in stretch[1:]):
+                continue
+            phrase = _written(stretch)
+            if not occurs(phrase, others):
+                return phrase
+    return None
+
+
+def _candidates(tokens: Sequence[Token]) -> set[str]:
+    terms = set()
+    for first in range(len(tokens)):
+        for last in range(first + 1, min(first + _LONGEST_STRETCH, len(tokens)) + 1):
+            stretch = tokens[first:last]
+            if last - first > 1 and not stretch[-1].follows:
+                break
+            han = [_is_han(token) for token in stretch]
+            if any(han) != all(han) or (not any(han) and last - first > _LONGEST_PHRASE):
+                break
+            if stretch[0].word in _FILLERS or stretch[-1].word in _FILLERS:
+                continue
+            if any(han) and last - first < 2:
+                continue
+            if not any(han) and sum(len(token.word) for token in stretch) < 4:
+                continue
+            terms.add(_written(stretch))
+    return terms
+
+
+def _says_enough(term: Sequence[Token]) -> bool:
+    """Whether a term of one prompt alone is worth showing: a phrase of Latin words."""
+    return len(term) > 1 and not any(map(_is_han, term))
+
+
+def _written(tokens: Sequence[Token]) -> str:
+    parts = [tokens[0].word]
+    for before, token in pairwise(tokens):
+        parts += ["" if _is_han(before) and _is_han(token) else " ", token.word]
+    return "".join(parts)
+
+
+def _is_han(token: Token) -> bool:
+    return any("\u3400" <= char <= "\u9fff" or char >= "\U00020000" for char in token.word)
