@@ -1,7 +1,7 @@
 """What reviewers' decisions suggest for the policy: text to read, change and paste, never applied here.
 
-A rejected prompt that no rule stopped suggests a rule and a concept; an approved prompt that a rule or a concept stopped
-suggests an exception. Each suggestion is tried, in memory, on every prompt that was decided.
+A rejected prompt that no rule stopped suggests a rule and a concept; an approved prompt that a rule or a concept
+stopped suggests an exception. Each suggestion is tried, in memory, on every prompt that was decided.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -142,7 +142,7 @@ def _rule(
     prefix = language if language in ("en", "zh") else "any"
     name = _unused(f"{prefix}.{code.lower()}.reviewed_{new[0].review}", {r.rule.id for r in policy.rules})
     text = _yaml({"rules": [{"id": name, "code": code, "action": "review", "any_of": ", ".join(terms)}]})
-    tried = load_policy(policy.sources | {"suggested.yaml": text.encode()})
+    tried = load_policy(dict(policy.sources) | {"suggested.yaml": text.encode()})
     return Suggestion(
         kind="rule",
         file="any rule file, e.g. reviewed.yaml",
@@ -206,7 +206,7 @@ def _harmless_phrases(
     rule: str, phrases: list[str], reviews: list[int], seen: _Decided, policy: Policy
 ) -> Suggestion:
     text = _yaml({"harmless": ", ".join(phrases)})
-    tried = load_policy(policy.sources | {"suggested.yaml": text.encode()})
+    tried = load_policy(dict(policy.sources) | {"suggested.yaml": text.encode()})
     return Suggestion(
         kind="harmless",
         file="any rule file",
@@ -236,7 +236,7 @@ def _trial_of_concept(concept: Concept, seen: _Decided, policy: Policy) -> Trial
     written = [
         one.model_dump(mode="json", by_alias=True, exclude_defaults=True) for one in (*others, concept)
     ]
-    tried = load_policy(policy.sources | {_CONCEPTS: _yaml({"concepts": written}).encode()})
+    tried = load_policy(dict(policy.sources) | {_CONCEPTS: _yaml({"concepts": written}).encode()})
     return _trial(seen, lambda text: _speaks(concept.id, check_prompt(text, policy=tried)))
 
 
