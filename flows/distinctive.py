@@ -4,12 +4,14 @@ A term is what the policy's own matcher makes of it (`generator.safety.terms`): 
 There is no word segmentation for Chinese here, so a Chinese term is a stretch that several prompts share.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
 from generator.safety.terms import TermIndex, Token, tokenise
 
 MAX_TERMS = 8
+_TERMS_A_PROMPT = 3
 _LONGEST_PHRASE = 3  # words
 _LONGEST_STRETCH = 6  # Han characters
 _FILLERS = frozenset(
@@ -19,30 +21,40 @@ _FILLERS = frozenset(
 )
 
 
-def distinctive_terms(ours: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Up to eight terms that occur in `ours` and in none of `others`: few that cover many, longer ones first.
+def distinctive_terms(ours: Sequence[str], others: Sequence[str]) -> dict[str, set[int]]:
+    """Up to eight terms that occur in `ours`, each with the numbers of those texts, and in none of `others`.
 
-    Texts are normalised, as rules read them. A single word, or a Chinese stretch, counts only where two prompts share
-    it: alone it would more likely be the scene than what was wrong with it.
+    Few that cover much come first, longer ones before shorter; none holds another. Texts are normalised, as rules read
+    them. A single word, or a Chinese stretch, counts only where two prompts share it: alone it would more likely be
+    the scene than what was wrong with it.
     """
+    read = [tokenise(text) for text in ours]
+    terms = sorted({term for tokens in read for term in _candidates(tokens)})
+    index = TermIndex([[term] for term in terms])
     found: dict[str, set[int]] = {}
-    for number, text in enumerate(ours):
-        for term in _candidates(tokenise(text)):
-            found.setdefault(term, set()).add(number)
-    shared = {
-        term: numbers for term, numbers in found.items() if len(numbers) > 1 or _says_enough(tokenise(term))
-    }
-    shared = {term: numbers for term, numbers in shared.items() if not occurs(term, others)}
-    chosen: list[str] = []
-    uncovered = set(range(len(ours)))
-    while shared and uncovered and len(chosen) < MAX_TERMS:
-        best = max(
-            shared, key=lambda term: (len(shared[term] & uncovered), len(tokenise(term)), len(term), term)
-        )
-        if not shared[best] & uncovered:
+    for number, tokens in enumerate(read):
+        for group in index.find(tokens):
+            found.setdefault(terms[group], set()).add(number)
+    for text in others:
+        for group in index.find(tokenise(text)):
+            found.pop(terms[group], None)
+    found = {term: where for term, where in found.items() if len(where) > 1 or _says_enough(tokenise(term))}
+
+    chosen: dict[str, set[int]] = {}
+    while found and len(chosen) < MAX_TERMS:
+        said = Counter(number for where in chosen.values() for number in where)
+        gain = {
+            term: sum(said[number] < _TERMS_A_PROMPT for number in where) for term, where in found.items()
+        }
+        best = max(found, key=lambda term: (gain[term], len(tokenise(term)), len(term), term))
+        if gain[best] == 0:
             break
-        uncovered -= shared.pop(best)
-        chosen.append(best)
+        chosen[best] = found[best]
+        found = {
+            term: where
+            for term, where in found.items()
+            if not occurs(term, [best]) and not occurs(best, [term])
+        }
     return chosen
 
 
@@ -84,8 +96,12 @@ def _candidates(tokens: Sequence[Token]) -> set[str]:
             han = [_is_han(token) for token in stretch]
             if any(han) != all(han) or (not any(han) and last - first > _LONGEST_PHRASE):
                 break
-            if stretch[0].word in _FILLERS or stretch[-1].word in _FILLERS:
-                continue
+            if stretch[-1].word in _FILLERS:
+                if any(han):
+                    continue  # it may stand inside of a word
+                break
+            if stretch[0].word in _FILLERS:
+                break
             if any(han) and last - first < 2:
                 continue
             if not any(han) and sum(len(token.word) for token in stretch) < 4:

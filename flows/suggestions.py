@@ -137,11 +137,17 @@ def _in_favour(seen: _Decided, policy: Policy) -> Iterable[Suggestion]:
 
 
 def _rule(
-    code: str, language: str, terms: list[str], new: list[_Prompt], seen: _Decided, policy: Policy
+    code: str, language: str, terms: dict[str, set[int]], new: list[_Prompt], seen: _Decided, policy: Policy
 ) -> Suggestion:
     prefix = language if language in ("en", "zh") else "any"
     name = _unused(f"{prefix}.{code.lower()}.reviewed_{new[0].review}", {r.rule.id for r in policy.rules})
-    text = _yaml({"rules": [{"id": name, "code": code, "action": "review", "any_of": ", ".join(terms)}]})
+    written: dict[str, Any] = {"id": name, "code": code, "action": "review"}
+    shared = [term for term, where in terms.items() if len(where) == len(new)]
+    if len(new) > 1 and len(shared) > 1:
+        written["all_of"] = shared  # what all of them have says more together
+    else:
+        written["any_of"] = ", ".join(terms)
+    text = _yaml({"rules": [written]})
     tried = load_policy(dict(policy.sources) | {"suggested.yaml": text.encode()})
     return Suggestion(
         kind="rule",
