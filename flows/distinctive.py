@@ -12,6 +12,7 @@ from generator.safety.terms import TermIndex, Token, tokenise
 
 MAX_TERMS = 8
 _TERMS_A_PROMPT = 3
+_MAX_CANDIDATES = 500
 _LONGEST_PHRASE = 3  # words
 _LONGEST_STRETCH = 6  # Han characters
 _FILLERS = frozenset(
@@ -25,8 +26,8 @@ def distinctive_terms(ours: Sequence[str], others: Sequence[str]) -> dict[str, s
     """Up to eight terms that occur in `ours`, each with the numbers of those texts, and in none of `others`.
 
     Few that cover much come first, longer ones before shorter; none holds another. Texts are normalised, as rules read
-    them. A single word, or a Chinese stretch, counts only where two prompts share it: alone it would more likely be
-    the scene than what was wrong with it.
+    them. Two texts have to share a term: what one alone has is more likely the scene than what was wrong with it. Of a
+    single text phrases of two and three words are given, for a person to choose from.
     """
     read = [tokenise(text) for text in ours]
     terms = sorted({term for tokens in read for term in _candidates(tokens)})
@@ -38,7 +39,14 @@ def distinctive_terms(ours: Sequence[str], others: Sequence[str]) -> dict[str, s
     for text in others:
         for group in index.find(tokenise(text)):
             found.pop(terms[group], None)
-    found = {term: where for term, where in found.items() if len(where) > 1 or _says_enough(tokenise(term))}
+    alone = len(ours) == 1
+    found = {
+        term: where
+        for term, where in found.items()
+        if len(where) > 1 or (alone and _says_enough(tokenise(term)))
+    }
+    most = sorted(found, key=lambda term: (len(found[term]), len(tokenise(term)), term))[-_MAX_CANDIDATES:]
+    found = {term: found[term] for term in most}
 
     chosen: dict[str, set[int]] = {}
     while found and len(chosen) < MAX_TERMS:
@@ -111,7 +119,7 @@ def _candidates(tokens: Sequence[Token]) -> set[str]:
 
 
 def _says_enough(term: Sequence[Token]) -> bool:
-    """Whether a term of one prompt alone is worth showing: a phrase of Latin words."""
+    """Whether a term of a single prompt is worth showing: a phrase of Latin words."""
     return len(term) > 1 and not any(map(_is_han, term))
 
 

@@ -177,9 +177,11 @@ def _review(
         )
         return replace(ended, status="review", message=told)
     needed = reviewing.needed(home.settings, review)
-    who = "waits" if needed == 1 else f"is approved by {review.approvals} of {needed}"
+    stands = "waits" if needed == 1 else f"is approved by {review.approvals} of {needed}"
     how = f"`clipproof review approve {review.id}` lets the same command go on."
-    return replace(ended, status="review", message=f"{_reasons(decision)}\nReview {review.id} {who}. {how}")
+    return replace(
+        ended, status="review", message=f"{_reasons(decision)}\nReview {review.id} {stands}. {how}"
+    )
 
 
 def _note_decision(home: Home, run: Run, decision: safety.Decision, prompt: str, *, refused: bool) -> int:

@@ -133,7 +133,7 @@ def _in_favour(seen: _Decided, policy: Policy) -> Iterable[Suggestion]:
         rest = [one for one, _ in cases if not phrases[one.review]]
         context = distinctive_terms([one.normalised for one in rest], rejected)
         if context:
-            yield _soften(name, context, rest, policy)
+            yield _soften(name, list(context), rest, policy)
 
 
 def _rule(

@@ -38,7 +38,9 @@ def state(review: "Review", needed: int) -> str:
         return review.status
     if not review.overridable:
         return "waits; can only be rejected"
-    return "waits" if needed == 1 else f"approved by {review.approvals} of {needed}"
+    if review.approvals:
+        return f"approved by {review.approvals} of {needed}"
+    return "waits" if needed == 1 else f"waits for {needed} people"
 
 
 def row(review: "Review", needed: int) -> dict[str, Any]:
@@ -104,7 +106,13 @@ def print_list(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(name, overflow="fold")
     for one in rows:
         cells = (
-            *(one["id"], one["state"], " ".join(one["codes"]), one["language"], one["waiting_since"][:16]),
+            *(
+                one["id"],
+                one["state"],
+                " ".join(one["codes"]),
+                one["language"],
+                _minute(one["waiting_since"]),
+            ),
             *(one["prompt"] or _NO_TEXT, one["reviewer"], one["reason"]),
         )
         table.add_row(*(escape(visible(cell or "")) for cell in cells))
@@ -124,12 +132,12 @@ def print_review(one: dict[str, Any]) -> None:
         name = match.get("rule") or match.get("rule_id") or "?"
         line("", f"{match.get('code')} {name} [{match.get('action')}] on {match.get('span')!r}")
         line("", f"  {match.get('explanation', '')} {match.get('change', '')}")
-    line("asked", f"{one['created'][:16]} by {one['requester'] or 'somebody'}")
+    line("asked", f"{_minute(one['created'])} by {one['requester'] or 'somebody'}")
     line("clip", f"{one['clip_id']}, {'produced' if one['produced'] else 'not produced'}")
     for event in one["history"]:
         code = f" as {event['code']}" if event["code"] else ""
         changed = "  (not what the log has)" if event["pinned"] is False else ""
-        line(event["at"][:16], f"{event['kind']} by {event['by']}{code}: {event['note'] or '–'}{changed}")
+        line(_minute(event["at"]), f"{event['kind']} by {event['by']}{code}: {event['note'] or '–'}{changed}")
 
 
 def print_suggestions(found: Sequence[dict[str, Any]]) -> None:
@@ -169,6 +177,10 @@ def table_text(reviews: Iterable[dict[str, Any]]) -> str:
             told |= {"event": event.get("kind"), "event_policy_version": event.get("policy_version")}
             writer.writerow({name: _cell(value) for name, value in told.items()})
     return file.getvalue()
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
 
 
 def _cell(value: object) -> object:

@@ -2,10 +2,10 @@
 
 import csv
 import json
-import time
 from pathlib import Path
 
 import pytest
+import yaml
 from cli_process import Clipproof, Done, run_clipproof
 from flows_review import parked
 from typer.testing import CliRunner
@@ -104,12 +104,11 @@ def test_a_decided_review_is_reopened_with_a_reason(clipproof: Clipproof, settin
 
 def test_reviews_expire_whenever_the_queue_is_read(clipproof: Clipproof, settings: Settings) -> None:
     (number,) = map(str, queued(settings, SINGER))
-    time.sleep(0.1)
-    soon = {"CLIPPROOF_REVIEW_TIMEOUT_HOURS": "0.00001"}
+    soon = {"CLIPPROOF_REVIEW_TIMEOUT_HOURS": "1e-9"}
     assert clipproof("review", "approve", number, "--reason", "late", **soon).code == 2
     (expired,) = clipproof("review", "list", "--status", "expired", "--json").json["reviews"]
     assert (expired["id"], expired["reviewer"]) == (int(number), "clipproof")
-    assert clipproof("review", "expire", **soon, CLIPPROOF_LOG_LEVEL="INFO").out == "expired: none\n"
+    assert clipproof("review", "expire", **soon).out == "expired: none\n"
     without = clipproof("review", "expire")
     assert (without.code, "CLIPPROOF_REVIEW_TIMEOUT_HOURS" in without.err) == (2, True)
     assert clipproof("review", "reopen", number, "--reason", "I am back").code == 0
@@ -173,6 +172,26 @@ def test_an_export_to_a_folder_that_is_not_there_leaves_nothing(
     queued(settings, SINGER)
     done = clipproof("review", "export", "--out", tmp_path / "no" / "reviews.json")
     assert (done.code, "does not exist" in done.err) == (5, True)
+
+
+def test_suggestions_are_yaml_with_their_reviews_and_change_nothing(
+    clipproof: Clipproof, settings: Settings
+) -> None:
+    first, second = map(str, queued(settings, "a gun lies on a table", "a gun dog runs over a meadow"))
+    assert clipproof("review", "suggest").out == "# nothing to suggest\n"
+    clipproof("review", "reject", first, "--reason", "how to arm", "--code", "X1")
+    clipproof("review", "approve", second, "--reason", "a dog")
+    before = clipproof("safety", "policy", "show", "--json").json["version"]
+    said = clipproof("review", "suggest", second).out
+    assert f"# harmless for V1, from reviews {second}: any rule file" in said
+    assert "# tried: lets pass 0 of 1 rejected and 1 of 1 approved prompts" in said
+    assert yaml.safe_load(said) == {"harmless": "gun dog"}
+    found = clipproof("review", "suggest", "--json").json
+    assert {one["kind"] for one in found["suggestions"]} == {"rule", "concept", "harmless"}
+    assert (
+        found["policy_version"] == clipproof("safety", "policy", "show", "--json").json["version"] == before
+    )
+    assert clipproof("review", "suggest", "99").code == 2
 
 
 def test_a_prompt_cannot_play_tricks_on_the_reviewers_terminal(

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
-from flows import production, reviewing
+from flows import reviewing
 from flows.home import Home, open_home
 from flows.notices import announce, payload
 from flows.production import Cleared, Job, Outcome, clear_prompt, reserve
 from flows.settings import Settings
-from generator import safety
+from generator.safety.policy import shipped_sources
 
 SINGER = "Taylor Swift throws a red ball on a beach"
 
@@ -70,14 +71,24 @@ def test_a_reopened_rejection_goes_on_once_it_is_approved(home: Home) -> None:
 def test_a_review_that_nobody_decides_in_time_says_how_to_ask_again(home: Home) -> None:
     job = Job(SINGER)
     asked(home, job)
-    hasty = replace(home, settings=home.settings.model_copy(update={"review_timeout_hours": 1e-6}))
-    time.sleep(0.05)
+    hasty = replace(home, settings=home.settings.model_copy(update={"review_timeout_hours": 1e-9}))
     late = asked(hasty, job)
     assert isinstance(late, Outcome)
     assert (late.status, "review reopen" in late.message) == ("review", True)
 
 
-def test_an_approval_is_of_the_decision_that_was_seen(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def under_policy(home: Home, folder: Path, **of_public_figures: object) -> Home:
+    """The same home under a policy of its own, in which the code P1 says otherwise."""
+    folder.mkdir()
+    for name, content in shipped_sources().items():
+        (folder / name).write_bytes(content)
+    taxonomy = yaml.safe_load((folder / "policy.yaml").read_text(encoding="utf-8"))
+    taxonomy["codes"]["P1"] |= of_public_figures
+    (folder / "policy.yaml").write_text(yaml.safe_dump(taxonomy), encoding="utf-8")
+    return replace(home, settings=home.settings.model_copy(update={"policy": folder}))
+
+
+def test_an_approval_is_of_the_decision_that_was_seen(home: Home, tmp_path: Path) -> None:
     """A campaign names its runs, so a run outlives the policy that it was approved under."""
     job = Job(SINGER, run_id="campaign-0001")
     asked(home, job)
@@ -85,21 +96,18 @@ def test_an_approval_is_of_the_decision_that_was_seen(home: Home, monkeypatch: p
     for name in ("Ana", "Bo"):
         decide(home, review.id, approve=True, reviewer=name)
     assert isinstance(asked(home, job), Cleared)
-    newer = replace(safety.check_prompt(SINGER), policy_version="9.0.0+new", codes=("P1", "I1"))
-    monkeypatch.setattr(production.safety, "check_prompt", lambda _: newer)
-    again = asked(home, job)
+    again = asked(under_policy(home, tmp_path / "policy", explain="Ask the desk."), job)
     assert isinstance(again, Outcome)
-    assert again.status == "review"
+    assert (again.status, "approved by 0 of 2" in again.message) == ("review", True)
     assert [event.kind for event in home.ledger.review_history(review.id)][-1] == "reopened"
 
 
-def test_what_no_person_may_approve_is_refused_at_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    final = replace(safety.check_prompt(SINGER), overridable=False, normalised=None)
-    monkeypatch.setattr(production.safety, "check_prompt", lambda _: final)
-    refused = asked(home, Job(SINGER))
+def test_what_no_person_may_approve_is_refused_at_once(home: Home, tmp_path: Path) -> None:
+    refused = asked(under_policy(home, tmp_path / "policy", overridable=False), Job(SINGER))
     assert isinstance(refused, Outcome)
     assert refused.status == "refused"
     assert home.ledger.reviews() == []
+    assert [entry.kind for entry in home.ledger.log_entries()] == ["run.refused"]
 
 
 def test_a_notice_says_nothing_of_the_prompt_and_nobodys_name(home: Home) -> None:

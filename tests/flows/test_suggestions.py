@@ -173,8 +173,8 @@ def test_nothing_is_learned_from_a_prompt_that_was_erased_or_waits(ledger: Ledge
 
 def test_terms_are_few_long_and_in_no_other_text() -> None:
     ours = ["a pipe bomb in a kitchen", "a kitchen with pipe bombs", "a brass organ in a church"]
-    found = distinctive_terms(ours, ["a kitchen with an organ"])
-    assert found == {"pipe bomb": {0, 1}, "brass organ": {2}}
+    assert distinctive_terms(ours, ["a kitchen with an organ"]) == {"pipe bomb": {0, 1}}
+    assert distinctive_terms(ours[2:], ["a church"]) == {"brass organ": {0}}
     assert distinctive_terms(ours, ours) == {}
     assert distinctive_terms([], ["a kitchen"]) == {}
 
