@@ -30,7 +30,7 @@ def ask(ledger: Ledger, settings: Settings, run_key: str, decision_id: int) -> R
     )
     if known is None:
         announce(settings, "requested", review)
-    elif known.status != review.status:
+    elif (known.status, known.approvals) != (review.status, review.approvals):
         announce(settings, "reopened", review)
     return review
 

@@ -115,7 +115,7 @@ def comment(
     """Say something about a review without deciding it."""
     with _open() as (ledger, settings):
         review = ledger.comment_review(number, reviewer=reviewer or settings.user, text=text)
-    _tell(settings, review, as_json, f"review {number}: noted")
+        _tell(ledger, settings, review, as_json, f"review {number}: noted")
 
 
 @app.command("approve")
@@ -129,13 +129,13 @@ def approve(number: Number, reason: Reason, reviewer: Reviewer = None, as_json: 
     with _open() as (ledger, settings):
         name = reviewer or settings.user
         review = reviewing.decide(ledger, settings, number, approve=True, reviewer=name, reason=reason)
-    if review.status == "pending":
-        state = forms.state(review, review.approvals_needed)
-        return _tell(settings, review, as_json, f"review {number} {state}; another person has to approve it")
-    then = (
-        "its clip is there already" if review.produced else "run the same `clipproof produce` command again"
-    )
-    _tell(settings, review, as_json, f"review {number} approved by {name}; {then}")
+        if review.status == "pending":
+            then = f"{forms.state(review, review.approvals_needed)}; another person has to approve it"
+        elif review.produced:
+            then = f"approved by {name}; its clip is there already"
+        else:
+            then = f"approved by {name}; run the same `clipproof produce` command again"
+        _tell(ledger, settings, review, as_json, f"review {number} {then}")
 
 
 @app.command("reject")
@@ -156,7 +156,8 @@ def reject(
         review = reviewing.decide(
             ledger, settings, number, approve=False, reviewer=name, reason=reason, code=code
         )
-    _tell(settings, review, as_json, f"review {number} rejected by {name}; it ends here{_stays(review)}")
+        words = f"review {number} rejected by {name}; it ends here{_stays(review)}"
+        _tell(ledger, settings, review, as_json, words)
 
 
 @app.command("reopen")
@@ -169,7 +170,7 @@ def reopen(number: Number, reason: Reason, reviewer: Reviewer = None, as_json: J
 
     with _open() as (ledger, settings):
         review = reviewing.reopen(ledger, settings, number, reviewer=reviewer or settings.user, reason=reason)
-    _tell(settings, review, as_json, f"review {number} waits again{_stays(review)}")
+        _tell(ledger, settings, review, as_json, f"review {number} waits again{_stays(review)}")
 
 
 @app.command("expire")
@@ -320,9 +321,9 @@ def _stays(review: "Review") -> str:
     return f"; clip {clip_id_hex(review.clip_id)} was produced and stays" if review.produced else ""
 
 
-def _tell(settings: "Settings", review: "Review", as_json: bool, words: str) -> None:
+def _tell(ledger: "Ledger", settings: "Settings", review: "Review", as_json: bool, words: str) -> None:
     emit(
-        {"schema": "clipproof.review/1", **_row(settings, review)},
+        {"schema": "clipproof.review/1", **_whole(ledger, settings, review)},
         as_json=as_json,
         text=lambda: out.print(escape(forms.visible(words))),
     )

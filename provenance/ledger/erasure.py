@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select, update
 
-from provenance.ledger import log, reviews, runs
+from provenance.ledger import log, reviewing, runs
 from provenance.ledger.errors import RunUnknown
 from provenance.ledger.records import clip_id_hex
 from provenance.ledger.schema import (
@@ -44,7 +44,7 @@ def erase_prompt(connection: Connection, name: str) -> Erasure:
     Raises `RunUnknown`.
     """
     run_id, run = _run(connection, name)
-    reviews.withdraw(connection, run.key)
+    reviewing.withdraw(connection, run.key)
     of_run = safety_decision.c.generation_run_id == run_id
     reviewed = review_item.c.generation_run_id == run_id
     prompts = select(safety_decision.c.prompt_id).where(of_run, safety_decision.c.prompt_id.is_not(None))
@@ -100,7 +100,7 @@ def erase_person(connection: Connection, name: str) -> Erasure:
     ids = list(connection.execute(select(agent.c.id).where(of_person)).scalars())
     if not ids:
         return Erasure({})
-    reviews.void_approvals(connection, ids)
+    reviewing.void_approvals(connection, ids)
     said = review_item.c.reviewer_id.in_(ids) | review_item.c.reason.contains(name, autoescape=True)
     noted = review_event.c.agent_id.in_(ids) | review_event.c.note.contains(name, autoescape=True)
     touched = {

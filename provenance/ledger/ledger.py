@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, insert, select
 
-from provenance.ledger import clips, erasure, lineage, log, reviews, runs, stamps
+from provenance.ledger import clips, erasure, lineage, log, reviewing, reviews, runs, stamps
 from provenance.ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from provenance.ledger.engine import ledger_url, open_engine, reading, writing
 from provenance.ledger.entities import asset_id, insert_row, now
@@ -192,7 +192,7 @@ class Ledger:
         decision of the policy than the one that was approved re-opens the review.
         """
         with writing(self._engine) as connection:
-            return reviews.park(
+            return reviewing.park(
                 connection, run_key, decision_id, requester=requester, approvals_needed=approvals_needed
             )
 
@@ -241,7 +241,7 @@ class Ledger:
         Raises `ReviewUnknown`, `ReviewDecided`, `ReviewerRefused`, `NotOverridable`.
         """
         with writing(self._engine) as connection:
-            return reviews.decide(
+            return reviewing.decide(
                 connection,
                 review_id,
                 approve=approve,
@@ -254,12 +254,12 @@ class Ledger:
     def comment_review(self, review_id: int, *, reviewer: str, text: str) -> Review:
         """A person's words on a review, decided or not. Raises `ReviewUnknown`, `ReviewerRefused`."""
         with writing(self._engine) as connection:
-            return reviews.comment(connection, review_id, reviewer, text)
+            return reviewing.comment(connection, review_id, reviewer, text)
 
     def reopen_review(self, review_id: int, *, reviewer: str, reason: str) -> Review:
         """Lets a decided review wait again; a clip that was produced stays. Raises `ReviewUnknown`, `ReviewPending`."""
         with writing(self._engine) as connection:
-            return reviews.reopen(connection, review_id, reviewer, reason)
+            return reviewing.reopen(connection, review_id, reviewer, reason)
 
     def expire_reviews(self, after: dt.timedelta) -> list[Review]:
         """Ends what has waited longer than `after`; gives what was ended. Writes only where there is something."""
@@ -267,7 +267,7 @@ class Ledger:
             if not reviews.overdue(connection, after):
                 return []
         with writing(self._engine) as connection:
-            return reviews.expire(connection, after)
+            return reviewing.expire(connection, after)
 
     # Clips
 

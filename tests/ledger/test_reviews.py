@@ -2,6 +2,9 @@
 
 import datetime as dt
 import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from alembic import command
@@ -206,6 +209,24 @@ def test_scores_that_differ_by_a_rounding_are_not_another_decision(ledger: Ledge
     review = parked(ledger, score=0.25)
     ledger.decide_review(review.id, approve=True, reviewer="Ana", reason="fine")
     assert parked(ledger, score=0.25000001).status == "approved"
+
+
+def test_of_people_who_approve_at_the_same_moment_each_counts_once(ledger: Ledger) -> None:
+    review = parked(ledger, approvals_needed=2)
+    barrier = Barrier(6)
+
+    def approve(name: str) -> str:
+        barrier.wait(30)
+        try:
+            return ledger.decide_review(review.id, approve=True, reviewer=name, reason="fine").status
+        except (ReviewerRefused, ReviewDecided) as error:
+            return type(error).__name__
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(approve, ["Ana", "ana", "ANA", "Bo", "bo", "BO"]))
+    assert Counter(outcomes)["pending"] == Counter(outcomes)["approved"] == 1
+    assert ledger.review(review.id).approvals == 2
+    assert len({event.by.casefold() for event in ledger.review_history(review.id)}) == 2
 
 
 def test_the_queue_is_filtered_by_everything_that_is_given(ledger: Ledger) -> None:
