@@ -68,7 +68,7 @@ def _packages(settings: Settings, repair: bool) -> list[Check]:
 
 
 def _models(settings: Settings, repair: bool) -> list[Check]:
-    from flows.policies import policy_in_force
+    from flows.policies import guard_in_force, policy_in_force
     from generator.errors import GeneratorError
     from generator.models import find_model
     from generator.safety import SafetyError, check_prompt
@@ -78,6 +78,9 @@ def _models(settings: Settings, repair: bool) -> list[Check]:
         policy = policy_in_force(settings)
         check_prompt("a red ball", policy=policy)  # loads the sentence encoder, whose digest the policy pins
         checks.append(Check("prompt policy", "ok", policy.version))
+        guard = guard_in_force(settings)
+        if guard is not None:
+            checks.append(Check("LLM guard", "ok", guard.name))
     except SafetyError as error:
         checks.append(Check("prompt policy", "bad", f"{error}; {error.hint}"))
     try:

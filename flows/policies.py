@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flows.settings import Settings
 from generator.safety import Policy, PolicyError, load_policy, read_policy_folder
+from generator.safety.guard import Guard, load_guard
 from generator.safety.policy import shipped_policy
 
 _MAX_KEPT_BYTES = 64 * 2**20
@@ -22,6 +23,13 @@ def policy_in_force(settings: Settings) -> Policy:
     if settings.policy is None:
         return shipped_policy()
     return _loaded(tuple(sorted(read_policy_folder(settings.policy).items())))
+
+
+def guard_in_force(settings: Settings) -> Guard | None:
+    """The LLM guard of `CLIPPROOF_GUARD_MODEL`, loaded once a process, or None. Raises GuardError."""
+    if settings.guard_model is None:
+        return None
+    return _guard(settings.guard_model, settings.guard_family)
 
 
 def keep_policy(settings: Settings, policy: Policy) -> Path:
@@ -65,6 +73,11 @@ def kept_policy(settings: Settings, version: str) -> Policy:
     if policy.version != version:
         raise PolicyError(f"{path} holds policy {policy.version}", hint="Restore it from a backup.")
     return policy
+
+
+@lru_cache(maxsize=1)
+def _guard(folder: Path, family: str) -> Guard:
+    return load_guard(folder, family)
 
 
 @lru_cache(maxsize=4)

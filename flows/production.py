@@ -15,7 +15,7 @@ from typing import Any, Literal
 import generator
 from flows import reviewing
 from flows.home import Home
-from flows.policies import keep_policy, policy_in_force
+from flows.policies import guard_in_force, keep_policy, policy_in_force
 from flows.raw import RAW_NAME, read_raw, write_raw
 from flows.replay import without_text
 from flows.settings import load_settings
@@ -104,12 +104,13 @@ def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
     """The policy's decision, recorded; a `Cleared` prompt, or how the run ends."""
     policy = policy_in_force(home.settings)
     keep_policy(home.settings, policy)
-    decision = safety.check_prompt(job.prompt, policy=policy)
+    guard = guard_in_force(home.settings)
+    decision = safety.check_prompt(job.prompt, policy=policy, guard=guard)
     prompt = job.prompt
     if decision.action == "rewrite" and job.accept_rewrite and decision.rewrite:
         _note_decision(home, run, decision, prompt, refused=False)
         prompt = decision.rewrite
-        decision = safety.check_prompt(prompt, policy=policy)
+        decision = safety.check_prompt(prompt, policy=policy, guard=guard)
     ended = Outcome("refused", run.key, decision=decision.as_record())
     if decision.action == "block" or (decision.action == "review" and not decision.overridable):
         # What no person may approve waits for nobody.

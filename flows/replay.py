@@ -3,8 +3,10 @@
 from typing import Any
 
 from flows.home import Home
-from flows.policies import kept_policy
+from flows.policies import guard_in_force, kept_policy
 from generator.safety import check_prompt
+from generator.safety.errors import GuardError
+from generator.safety.guard import Guard
 from provenance.errors import ProvenanceError
 from provenance.ledger import RecordedDecision, RunUnknown, canonical_json
 from provenance.manifest import PromptCommitment
@@ -37,7 +39,8 @@ def replay_run(home: Home, run_key: str, prompt: str | None = None) -> list[dict
                     hint="Give the exact text with --prompt FILE.",
                 )
         policy = kept_policy(home.settings, decided.policy_version)
-        replayed = check_prompt(text, policy=policy).as_record() | {"text_sha256": None}
+        guard = _same_guard(home, decided.decision.get("guard"))
+        replayed = check_prompt(text, policy=policy, guard=guard).as_record() | {"text_sha256": None}
         if decided.prompt_text is None:
             replayed = without_text(replayed)
         rows.append(
@@ -50,6 +53,15 @@ def replay_run(home: Home, run_key: str, prompt: str | None = None) -> list[dict
             }
         )
     return rows
+
+
+def _same_guard(home: Home, name: str | None) -> Guard | None:
+    if name is None:
+        return None
+    guard = guard_in_force(home.settings)
+    if guard is None or guard.name != name:
+        raise GuardError(f"the decision asked guard {name}", hint="Name its folder in CLIPPROOF_GUARD_MODEL.")
+    return guard
 
 
 def without_text(record: dict[str, Any]) -> dict[str, Any]:

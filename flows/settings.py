@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     policy: Path | None = Field(
         default=None, description="Folder of your own prompt policy; default: the one that ships."
     )
+    guard_model: Path | None = Field(
+        default=None, description="Folder of an LLM guard that judges prompts as well; default: none."
+    )
+    guard_family: Literal["llama_guard", "shield_gemma"] = Field(
+        default="llama_guard", description="How that guard is asked and answers."
+    )
     keep_refused_prompts: bool = Field(
         default=False, description="Keep the text of refused prompts, not just its hash."
     )

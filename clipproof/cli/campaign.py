@@ -143,16 +143,17 @@ def status(file: File, as_json: Json = False) -> None:
 
 
 def _plan(jobs: list[Any], as_json: bool) -> None:
-    from flows.policies import policy_in_force
+    from flows.policies import guard_in_force, policy_in_force
     from flows.settings import load_settings
     from generator.safety import check_prompt
 
-    policy = policy_in_force(load_settings())
+    settings = load_settings()
+    policy, guard = policy_in_force(settings), guard_in_force(settings)
     rows = [
         {
             "variant": job.variant,
             "seed": job.seed,
-            "status": check_prompt(job.prompt, policy=policy).action.value,
+            "status": check_prompt(job.prompt, policy=policy, guard=guard).action.value,
             "prompt": job.prompt,
         }
         for job in jobs

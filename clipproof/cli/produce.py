@@ -95,14 +95,15 @@ def _print(outcome: "Outcome") -> None:
 
 
 def _dry_run(prompt: str, options: dict[str, Any], as_json: bool) -> None:
-    from flows.policies import policy_in_force
+    from flows.policies import guard_in_force, policy_in_force
     from flows.production import Job
     from flows.settings import load_settings
     from generator import safety
 
+    settings = load_settings()
     job = Job(prompt=prompt, **options)
     request = asdict(job.request())
-    decision = safety.check_prompt(prompt, policy=policy_in_force(load_settings()))
+    decision = safety.check_prompt(prompt, policy=policy_in_force(settings), guard=guard_in_force(settings))
     data = {
         "schema": "clipproof.plan/1",
         "run_key": job.run_key,

@@ -28,9 +28,12 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Judge a prompt without producing anything. Exits with 4 where `produce` would stop."""
+    from flows.policies import guard_in_force
+    from flows.settings import load_settings
     from generator.safety import check_prompt
 
-    decision = check_prompt(prompt, policy=policy.named(policy_name))
+    guard = guard_in_force(load_settings())
+    decision = check_prompt(prompt, policy=policy.named(policy_name), guard=guard)
     emit(decision.as_record(), as_json=as_json, text=lambda: _print(decision))
     if decision.action in ("block", "review", "rewrite"):
         raise typer.Exit(4)

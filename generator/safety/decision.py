@@ -61,7 +61,8 @@ class Decision:
     `codes` are ordered from the gravest. `normalised` is the text that the rules read and is None for S0,
     where `matches` carry no span either: that text is kept only as its SHA-256. `rewrite` is a proposal,
     to be checked again before it is used. `scores` are the head's probabilities in [0, 1] by code, and `any`.
-    `overridable` is false where no reviewer may approve the prompt.
+    `guard` names the LLM that was asked as well, with a digest of its weights. `overridable` is false where no
+    reviewer may approve the prompt.
     """
 
     action: Action
@@ -73,6 +74,7 @@ class Decision:
     text_sha256: str
     normalised: str | None
     scores: Mapping[str, float] = field(default_factory=dict)
+    guard: str | None = None
     overridable: bool = True
 
     def as_record(self) -> dict[str, Any]:
@@ -87,6 +89,7 @@ class Decision:
             "normalised": self.normalised,
             "rewrite": self.rewrite,
             "scores": dict(self.scores),
+            "guard": self.guard,
             "overridable": self.overridable,
             "matches": [
                 {

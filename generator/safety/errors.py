@@ -4,6 +4,7 @@ SafetyError
 ├── PolicyError            a policy folder or one of its files is wrong
 ├── CorpusError            a file of labelled prompts is malformed
 ├── EncoderError           the sentence encoder is missing, or not the one that the policy pins
+├── GuardError             an LLM guard cannot be loaded
 ├── FramesError            frames of a wrong shape or dtype (also a ValueError)
 └── FrameModelError        the frame model is missing, altered or cannot run
 """
@@ -27,6 +28,10 @@ class CorpusError(SafetyError):
 
 class EncoderError(SafetyError):
     """The sentence encoder is missing, or its weights are not the pinned ones."""
+
+
+class GuardError(SafetyError):
+    """An LLM guard is missing or cannot be loaded."""
 
 
 class FramesError(SafetyError, ValueError):

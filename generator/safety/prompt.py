@@ -5,24 +5,26 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from generator.safety.decision import Action, Decision, Match
+from generator.safety.guard import Guard
 from generator.safety.legibility import language_of, unreadable
 from generator.safety.normalise import plain, undisguised
 from generator.safety.policy import Policy, shipped_policy
 from generator.safety.reading import RuleReading
 from generator.safety.rewrite import Replacement, rewrite
-from generator.safety.scoring import learned_matches
+from generator.safety.scoring import guard_matches, learned_matches
 
 _DISGUISE_CODE = "O1"
 _HASH_ONLY_CODE = "S0"
 
 
-def check_prompt(text: str, *, policy: Policy | None = None) -> Decision:
+def check_prompt(text: str, *, policy: Policy | None = None, guard: Guard | None = None) -> Decision:
     """The policy's decision on `text`, with what led to it; the strongest action wins.
 
     Every string gets a decision: what cannot be read (empty, too long, not text) is blocked with code F1,
     a text without a word in a script that the policy reads goes to review with code F2. Deterministic: equal
-    text and equal `policy_version` give equal decisions. Raises EncoderError where the sentence encoder that
-    the policy pins is missing.
+    text, `policy_version` and `guard` give equal decisions. `guard` is an LLM that is asked as well; it can make
+    a decision stronger, never weaker. Raises EncoderError where the sentence encoder that the policy pins is
+    missing.
     """
     policy = policy or shipped_policy()
     fault = unreadable(text, policy)
@@ -41,9 +43,19 @@ def check_prompt(text: str, *, policy: Policy | None = None) -> Decision:
         scores = dict(learned.scores)
         matches = _doubted(matches, scores, policy)
         matches += learned_matches(learned, read.contexts, policy)
+    if guard is not None and not _hash_only(matches):
+        matches += guard_matches(guard, normalised, policy)
     if fault is not None:
         matches.append(fault)
-    return _decision(text, policy, matches, normalised=normalised, scores=scores, instead=read.replacements)
+    return _decision(
+        text,
+        policy,
+        matches,
+        normalised=normalised,
+        scores=scores,
+        instead=read.replacements,
+        guard=guard.name if guard else None,
+    )
 
 
 def _decision(
@@ -54,6 +66,7 @@ def _decision(
     normalised: str | None,
     scores: dict[str, float] | None = None,
     instead: Iterable[Replacement] = (),
+    guard: str | None = None,
 ) -> Decision:
     matches = sorted(matches, key=lambda match: -match.action.severity)
     action = matches[0].action if matches else Action.ALLOW
@@ -72,6 +85,7 @@ def _decision(
         text_sha256=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         normalised=None if hash_only else normalised,
         scores=scores or {},
+        guard=guard,
         overridable=all(policy.codes[code].overridable for code in codes),
     )
 

@@ -3,9 +3,13 @@
 from collections.abc import Collection
 
 from generator.safety.decision import Action, Match
+from generator.safety.errors import PolicyError
+from generator.safety.guard import NO_ANSWER, Guard
 from generator.safety.learned import LearnedReading
 from generator.safety.policy import Policy
 from generator.safety.rules import Code
+
+_NO_ANSWER_CODE = "G1"
 
 
 def learned_matches(reading: LearnedReading, contexts: Collection[str], policy: Policy) -> list[Match]:
@@ -35,6 +39,25 @@ def learned_matches(reading: LearnedReading, contexts: Collection[str], policy: 
                 concept.change or code.change,
             )
         )
+    return matches
+
+
+def guard_matches(guard: Guard, text: str, policy: Policy) -> list[Match]:
+    """What an LLM guard holds against `text`; an answer that cannot be read is a review (G1)."""
+    matches = []
+    for finding in guard.findings(text):
+        name = _NO_ANSWER_CODE if finding.code == NO_ANSWER else finding.code
+        code = policy.codes.get(name)
+        if code is None:
+            raise PolicyError(
+                f"the guard speaks of code {name}, which the policy does not have", hint="Add it."
+            )
+        seen = (
+            finding.category
+            if finding.probability is None
+            else f"{finding.category} {finding.probability:.3f}"
+        )
+        matches.append(Match(f"guard.{name}", name, code.action, seen, code.explain, code.change))
     return matches
 
 
