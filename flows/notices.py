@@ -27,16 +27,19 @@ def announce(settings: Settings, notice: Notice, review: Review) -> bool:
     # Prefect reads its environment when it is imported. Inside of a flow it is set and imported already.
     for name, value in (quiet_prefect(settings) | {"PREFECT_API_URL": url}).items():
         os.environ.setdefault(name, value)
-    from prefect.events import emit_event
-
-    # Sent from a thread that is waited for at the exit, where it would say that it is still at it.
-    logging.getLogger("EventsWorker").setLevel(logging.ERROR)
     resource = f"clipproof.review.{review.id}"
-    sent = emit_event(
-        f"clipproof.review.{notice}",
-        resource={"prefect.resource.id": resource, "prefect.resource.name": f"review {review.id}"},
-        payload=payload(review),
-    )
+    try:
+        from prefect.events import emit_event
+
+        # Sent from a thread that is waited for at the exit, where it would say that it is still at it.
+        logging.getLogger("EventsWorker").setLevel(logging.ERROR)
+        sent = emit_event(
+            f"clipproof.review.{notice}",
+            resource={"prefect.resource.id": resource, "prefect.resource.name": f"review {review.id}"},
+            payload=payload(review),
+        )
+    except Exception:  # whatever ails Prefect, the decision is made and written down
+        return False
     return sent is not None
 
 

@@ -177,11 +177,10 @@ def _review(
             f"Review {review.id} expired: {review.reason}. `clipproof review reopen {review.id}` asks again."
         )
         return replace(ended, status="review", message=told)
-    needed = reviewing.needed(home.settings, review)
-    stands = "waits" if needed == 1 else f"is approved by {review.approvals} of {needed}"
+    stands = reviewing.standing(home.settings, review)
     how = f"`clipproof review approve {review.id}` lets the same command go on."
     return replace(
-        ended, status="review", message=f"{_reasons(decision)}\nReview {review.id} {stands}. {how}"
+        ended, status="review", message=f"{_reasons(decision)}\nReview {review.id}: {stands}. {how}"
     )
 
 

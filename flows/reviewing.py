@@ -84,6 +84,18 @@ def end_overdue(ledger: Ledger, settings: Settings) -> list[Review]:
     return ended
 
 
+def standing(settings: Settings, review: Review) -> str:
+    """Where a review stands, in words that follow its number."""
+    if review.status != "pending":
+        return review.status
+    if not review.overridable:
+        return "waits; can only be rejected"
+    people = needed(settings, review)
+    if review.approvals:
+        return f"approved by {review.approvals} of {people}"
+    return "waits" if people == 1 else f"waits for {people} people"
+
+
 def needed(settings: Settings, review: Review) -> int:
     """How many people have to approve a review; for one that is decided, how many had to."""
     if review.status != "pending":

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     review_timeout_hours: Annotated[float, Field(gt=0, le=87_600)] | None = Field(
         default=None, description="A review that waits longer expires; default: never."
     )
-    user: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+    user: Annotated[str, Field(pattern=r"\S", max_length=200)] = Field(
         default_factory=_login_name,
         description="Who you are: who asked for a clip that goes to review, and who reviews. Default: login name.",
     )

@@ -5,7 +5,7 @@ stopped suggests an exception. Each suggestion is tried, in memory, on every pro
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import yaml
@@ -19,7 +19,7 @@ _STOPS = ("review", "block")
 _LEARNED = ("head.", "concept.", "guard.")
 _CONCEPTS = "concepts.yaml"
 _MAX_EXAMPLES = 20
-_MAX_PROMPTS = 500
+_MAX_PROMPTS = 200
 _LONG_SPAN = 5  # words; a longer one is a whole scene, which no phrase can stand for
 
 
@@ -58,8 +58,7 @@ def suggest(ledger: Ledger, policy: Policy, number: int | None = None) -> list[S
     if number is not None:
         ledger.review(number)
     seen = _Decided.of(ledger)
-    suggestions = [*_against(seen, policy), *_in_favour(seen, policy)]
-    return [one for one in suggestions if number is None or number in one.reviews]
+    return [*_against(seen, policy, number), *_in_favour(seen, policy, number)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ class _Decided:
         )
 
 
-def _against(seen: _Decided, policy: Policy) -> Iterable[Suggestion]:
+def _against(seen: _Decided, policy: Policy, number: int | None) -> Iterable[Suggestion]:
     """Rules and concepts from rejected prompts: those that a reviewer gave a code, or no rule stopped."""
     lessons = [one for one in seen.rejected if one.code and (one.named or not one.stopped_by_rule())]
     approved = [one.normalised for one in seen.approved]
@@ -105,14 +104,15 @@ def _against(seen: _Decided, policy: Policy) -> Iterable[Suggestion]:
         alike = [one for one in lessons if (one.code, one.language) == (code, language)]
         new = [one for one in alike if not one.stopped_by_rule(code)]
         terms = distinctive_terms([one.normalised for one in new], approved)
-        if terms:
+        if terms and _among(number, new):
             yield _rule(code, language, terms, new, seen, policy)
-    for code in sorted({one.code for one in lessons}):
-        if policy.learned is not None:
-            yield _concept(code, [one for one in lessons if one.code == code], seen, policy)
+    for code in sorted({one.code for one in lessons} if policy.learned is not None else ()):
+        alike = [one for one in lessons if one.code == code]
+        if _among(number, alike):
+            yield _concept(code, alike, seen, policy)
 
 
-def _in_favour(seen: _Decided, policy: Policy) -> Iterable[Suggestion]:
+def _in_favour(seen: _Decided, policy: Policy, number: int | None) -> Iterable[Suggestion]:
     """Exceptions from approved prompts, for each rule and concept that stopped one."""
     stopped: dict[str, list[tuple[_Prompt, Mapping[str, Any]]]] = {}
     for one in seen.approved:
@@ -121,7 +121,9 @@ def _in_favour(seen: _Decided, policy: Policy) -> Iterable[Suggestion]:
     rejected = [one.normalised for one in seen.rejected]
     known = {rule.rule.id for rule in policy.rules}
     concepts = {concept.id: concept for concept in policy.concepts}
-    for name, cases in sorted(stopped.items()):
+    for name, cases in sorted(stopped.items(), key=lambda item: item[0]):
+        if not _among(number, [one for one, _ in cases]):
+            continue
         if name in concepts:
             yield _counterexample(concepts[name], [one for one, _ in cases], seen, policy)
         if name not in known:
@@ -148,7 +150,7 @@ def _rule(
     else:
         written["any_of"] = ", ".join(terms)
     text = _yaml({"rules": [written]})
-    tried = load_policy(dict(policy.sources) | {"suggested.yaml": text.encode()})
+    tried = _rules_with(policy, text)
     return Suggestion(
         kind="rule",
         file="any rule file, e.g. reviewed.yaml",
@@ -157,7 +159,7 @@ def _rule(
         reviews=tuple(one.review for one in new),
         note="Strike the terms that are only the scene. Without `action` the code's own holds "
         f"({policy.codes[code].action.value}).",
-        trial=_trial(seen, lambda text: _speaks(name, check_prompt(text, policy=tried))),
+        trial=_trial(seen, lambda one: _speaks(name, check_prompt(one.text, policy=tried))),
     )
 
 
@@ -212,7 +214,7 @@ def _harmless_phrases(
     rule: str, phrases: list[str], reviews: list[int], seen: _Decided, policy: Policy
 ) -> Suggestion:
     text = _yaml({"harmless": ", ".join(phrases)})
-    tried = load_policy(dict(policy.sources) | {"suggested.yaml": text.encode()})
+    tried = _rules_with(policy, text)
     return Suggestion(
         kind="harmless",
         file="any rule file",
@@ -221,7 +223,13 @@ def _harmless_phrases(
         reviews=tuple(reviews),
         note=f"Hides these words from every rule, not only from {rule}. Only where the words themselves are "
         "harmless: a consent that somebody showed is no reason for it.",
-        trial=_trial(seen, lambda text: check_prompt(text, policy=tried).action not in _STOPS),
+        trial=_trial(
+            seen,
+            lambda one: (
+                not any(map(_is_learned, one.stopped_by))
+                and check_prompt(one.text, policy=tried).action not in _STOPS
+            ),
+        ),
     )
 
 
@@ -243,14 +251,19 @@ def _trial_of_concept(concept: Concept, seen: _Decided, policy: Policy) -> Trial
         one.model_dump(mode="json", by_alias=True, exclude_defaults=True) for one in (*others, concept)
     ]
     tried = load_policy(dict(policy.sources) | {_CONCEPTS: _yaml({"concepts": written}).encode()})
-    return _trial(seen, lambda text: _speaks(concept.id, check_prompt(text, policy=tried)))
+    return _trial(seen, lambda one: _speaks(concept.id, check_prompt(one.text, policy=tried)))
 
 
-def _trial(seen: _Decided, holds: Callable[[str], bool]) -> Trial:
+def _rules_with(policy: Policy, text: str) -> Policy:
+    """The rules of a policy and this text, without the learned layers: those cost more and say the same as before."""
+    return replace(load_policy(dict(policy.sources) | {"suggested.yaml": text.encode()}), learned=None)
+
+
+def _trial(seen: _Decided, holds: Callable[[_Prompt], bool]) -> Trial:
     return Trial(
-        rejected=sum(holds(one.text) for one in seen.rejected),
+        rejected=sum(map(holds, seen.rejected)),
         of_rejected=len(seen.rejected),
-        approved=sum(holds(one.text) for one in seen.approved),
+        approved=sum(map(holds, seen.approved)),
         of_approved=len(seen.approved),
     )
 
@@ -281,6 +294,10 @@ def _named_code(ledger: Ledger, review: Review) -> str | None:
     """What the last reviewer who rejected it called it."""
     codes = [event.code for event in ledger.review_history(review.id) if event.kind == "rejected"]
     return codes[-1] if codes else None
+
+
+def _among(number: int | None, prompts: Iterable[_Prompt]) -> bool:
+    return number is None or number in {one.review for one in prompts}
 
 
 def _is_learned(match: Mapping[str, Any]) -> bool:

@@ -130,7 +130,7 @@ def approve(number: Number, reason: Reason, reviewer: Reviewer = None, as_json: 
         name = reviewer or settings.user
         review = reviewing.decide(ledger, settings, number, approve=True, reviewer=name, reason=reason)
         if review.status == "pending":
-            then = f"{forms.state(review, review.approvals_needed)}; another person has to approve it"
+            then = f"{reviewing.standing(settings, review)}; another person has to approve it"
         elif review.produced:
             then = f"approved by {name}; its clip is there already"
         else:
@@ -295,9 +295,9 @@ def _matching(
 
 
 def _row(settings: "Settings", review: "Review") -> dict[str, Any]:
-    from flows.reviewing import needed
+    from flows.reviewing import needed, standing
 
-    return forms.row(review, needed(settings, review))
+    return forms.row(review, state=standing(settings, review), needed=needed(settings, review))
 
 
 def _whole(ledger: "Ledger", settings: "Settings", review: "Review") -> dict[str, Any]:
@@ -309,10 +309,11 @@ def _whole(ledger: "Ledger", settings: "Settings", review: "Review") -> dict[str
 
 
 def _without_words(review: dict[str, Any]) -> dict[str, Any]:
-    """Without the prompt, and without what the policy quotes of it."""
+    """Without the prompt, what the policy quotes of it, and the run key: a hash of it that could be guessed."""
     kept = ("rule", "code", "action", "disguised")
     matches = [{name: match.get(name) for name in kept} for match in review["matches"]]
-    return {name: value for name, value in review.items() if name != "prompt"} | {"matches": matches}
+    told = {name: value for name, value in review.items() if name not in ("prompt", "run_key")}
+    return told | {"matches": matches}
 
 
 def _stays(review: "Review") -> str:

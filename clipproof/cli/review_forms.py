@@ -16,34 +16,12 @@ if TYPE_CHECKING:
 
 _NO_TEXT = "(only its salted hash is kept)"
 _CSV_COLUMNS = (
-    *("review", "clip_id", "status", "codes", "language", "policy_version", "asked", "requester"),
-    *(
-        "event",
-        "at",
-        "by",
-        "by_software",
-        "code",
-        "note",
-        "event_policy_version",
-        "log_seq",
-        "pinned",
-        "prompt",
-    ),
-)
+    "review clip_id status codes language policy_version asked requester "
+    "event at by by_software code note event_policy_version log_seq pinned prompt"
+).split()
 
 
-def state(review: "Review", needed: int) -> str:
-    """Where a review stands, in words."""
-    if review.status != "pending":
-        return review.status
-    if not review.overridable:
-        return "waits; can only be rejected"
-    if review.approvals:
-        return f"approved by {review.approvals} of {needed}"
-    return "waits" if needed == 1 else f"waits for {needed} people"
-
-
-def row(review: "Review", needed: int) -> dict[str, Any]:
+def row(review: "Review", *, state: str, needed: int) -> dict[str, Any]:
     """One review as JSON types."""
     from provenance.ledger import clip_id_hex
 
@@ -52,7 +30,7 @@ def row(review: "Review", needed: int) -> dict[str, Any]:
         "run_key": review.run_key,
         "clip_id": clip_id_hex(review.clip_id),
         "status": review.status,
-        "state": state(review, needed),
+        "state": state,
         "codes": list(review.codes),
         "language": review.language,
         "policy_version": review.policy_version,
@@ -106,14 +84,8 @@ def print_list(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(name, overflow="fold")
     for one in rows:
         cells = (
-            *(
-                one["id"],
-                one["state"],
-                " ".join(one["codes"]),
-                one["language"],
-                _minute(one["waiting_since"]),
-            ),
-            *(one["prompt"] or _NO_TEXT, one["reviewer"], one["reason"]),
+            *(one["id"], one["state"], " ".join(one["codes"]), one["language"]),
+            *(_minute(one["waiting_since"]), one["prompt"] or _NO_TEXT, one["reviewer"], one["reason"]),
         )
         table.add_row(*(escape(visible(cell or "")) for cell in cells))
     out.print(table if rows else "nothing waits")
@@ -129,8 +101,9 @@ def print_review(one: dict[str, Any]) -> None:
     line("prompt", one["prompt"] or f"{_NO_TEXT} {one['prompt_salted_sha256'] or ''}")
     line("codes", f"{' '.join(one['codes'])}  (policy {one['policy_version']}, language {one['language']})")
     for match in one["matches"]:
-        name = match.get("rule") or match.get("rule_id") or "?"
-        line("", f"{match.get('code')} {name} [{match.get('action')}] on {match.get('span')!r}")
+        line(
+            "", f"{match.get('code')} {match.get('rule')} ({match.get('span') or '–'}): {match.get('action')}"
+        )
         line("", f"  {match.get('explanation', '')} {match.get('change', '')}")
     line("asked", f"{_minute(one['created'])} by {one['requester'] or 'somebody'}")
     line("clip", f"{one['clip_id']}, {'produced' if one['produced'] else 'not produced'}")
