@@ -106,7 +106,7 @@ def print_review(one: dict[str, Any]) -> None:
         )
         line("", f"  {match.get('explanation', '')} {match.get('change', '')}")
     line("asked", f"{_minute(one['created'])} by {one['requester'] or 'somebody'}")
-    line("clip", f"{one['clip_id']}, {'produced' if one['produced'] else 'not produced'}")
+    line("run", f"{one['run_key']}, clip {one['clip_id']}{'' if one['produced'] else ' (not produced)'}")
     for event in one["history"]:
         code = f" as {event['code']}" if event["code"] else ""
         changed = "  (not what the log has)" if event["pinned"] is False else ""
@@ -134,7 +134,7 @@ def print_suggestions(found: Sequence[dict[str, Any]]) -> None:
 def table_text(reviews: Iterable[dict[str, Any]]) -> str:
     """CSV: one row an event, and one for a review that has none yet."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, _CSV_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(file, _CSV_COLUMNS)  # its line ends, CR LF, are what makes it quote a lone CR too
     writer.writeheader()
     for one in reviews:
         about = {

@@ -1,17 +1,22 @@
 """A reviewer works the queue from the command line: no keys, no server, one ledger."""
 
 import csv
+import io
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
 import yaml
 from cli_process import Clipproof, Done, run_clipproof
 from flows_review import parked
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from clipproof.cli import app
 from clipproof.cli.failures import exit_code
+from clipproof.cli.review_forms import table_text, visible
 from flows.settings import Settings
 from provenance.ledger import connect
 
@@ -203,6 +208,28 @@ def test_a_prompt_cannot_play_tricks_on_the_reviewers_terminal(
         assert "\x1b" not in said
         assert "\u202e" not in said
         assert "\\u001b" in said.replace("\n", "").replace(" ", "")
+
+
+@given(st.text())
+def test_no_text_that_is_shown_holds_what_a_terminal_would_obey_or_hide(text: str) -> None:
+    shown = visible(text)
+    assert not [char for char in shown if unicodedata.category(char) in ("Cc", "Cf", "Cs")]
+    if not [char for char in text if unicodedata.category(char).startswith("C")]:
+        assert shown == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_table_holds_every_text_and_no_formula(text: str) -> None:
+    review = dict.fromkeys(
+        ("id", "created", "clip_id", "status", "language", "policy_version", "requester"), "x"
+    )
+    told = table_text(
+        [review | {"codes": [], "history": [{"kind": "commented", "note": text}], "prompt": text}]
+    )
+    (row,) = csv.DictReader(io.StringIO(told, newline=""))
+    assert row["note"] == row["prompt"]
+    assert row["note"].removeprefix("'") == text.removeprefix("'")
+    assert row["note"][:1] not in list("=+-@\t\r")
 
 
 @pytest.mark.parametrize(
