@@ -19,6 +19,8 @@ _STOPS = ("review", "block")
 _LEARNED = ("head.", "concept.", "guard.")
 _CONCEPTS = "concepts.yaml"
 _MAX_EXAMPLES = 20
+_MOST_IN_A_CONCEPT = 50  # as its form in the policy allows
+_TRIED = "suggested-by-reviews.yaml"
 _MAX_PROMPTS = 200
 _LONG_SPAN = 5  # words; a longer one is a whole scene, which no phrase can stand for
 
@@ -98,7 +100,9 @@ class _Decided:
 
 def _against(seen: _Decided, policy: Policy, number: int | None) -> Iterable[Suggestion]:
     """Rules and concepts from rejected prompts: those that a reviewer gave a code, or no rule stopped."""
-    lessons = [one for one in seen.rejected if one.code and (one.named or not one.stopped_by_rule())]
+    lessons = [
+        one for one in seen.rejected if one.code in policy.codes and (one.named or not one.stopped_by_rule())
+    ]
     approved = [one.normalised for one in seen.approved]
     for code, language in sorted({(one.code, one.language) for one in lessons}):
         alike = [one for one in lessons if (one.code, one.language) == (code, language)]
@@ -189,7 +193,7 @@ def _concept(code: str, alike: list[_Prompt], seen: _Decided, policy: Policy) ->
 def _counterexample(concept: Concept, cases: list[_Prompt], seen: _Decided, policy: Policy) -> Suggestion:
     more = [one.text for one in cases if one.text not in concept.counterexamples]
     widened = concept.model_copy(
-        update={"counterexamples": (*concept.counterexamples, *more)[: 2 * _MAX_EXAMPLES]}
+        update={"counterexamples": (*concept.counterexamples, *more)[:_MOST_IN_A_CONCEPT]}
     )
     written = widened.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return Suggestion(
@@ -256,7 +260,7 @@ def _trial_of_concept(concept: Concept, seen: _Decided, policy: Policy) -> Trial
 
 def _rules_with(policy: Policy, text: str) -> Policy:
     """The rules of a policy and this text, without the learned layers: those cost more and say the same as before."""
-    return replace(load_policy(dict(policy.sources) | {"suggested.yaml": text.encode()}), learned=None)
+    return replace(load_policy(dict(policy.sources) | {_TRIED: text.encode()}), learned=None)
 
 
 def _trial(seen: _Decided, holds: Callable[[_Prompt], bool]) -> Trial:

@@ -171,6 +171,22 @@ def test_nothing_is_learned_from_a_prompt_that_was_erased_or_waits(ledger: Ledge
     assert suggest(ledger, policy) == []
 
 
+def test_a_code_that_the_policy_no_longer_has_suggests_nothing(ledger: Ledger, policy: Policy) -> None:
+    decided(ledger, policy, LOCKS[0], code="Z9")
+    assert suggest(ledger, policy) == []
+
+
+def test_a_concept_keeps_the_counterexamples_that_it_has(ledger: Ledger) -> None:
+    known = [f"a locksmith's workshop, number {number}" for number in range(45)]
+    concept = yaml.safe_load(CONCEPTS)["concepts"][0] | {"not": known}
+    full = load_policy(
+        shipped_sources() | {"concepts.yaml": yaml.safe_dump({"concepts": [concept]}).encode()}
+    )
+    decided(ledger, full, LOCKS[0], approve=True)
+    (one,) = suggest(ledger, full)
+    assert yaml.safe_load(one.text)["concepts"][0]["not"] == [*known, LOCKS[0]]
+
+
 def test_terms_are_few_long_and_in_no_other_text() -> None:
     ours = ["a pipe bomb in a kitchen", "a kitchen with pipe bombs", "a brass organ in a church"]
     assert distinctive_terms(ours, ["a kitchen with an organ"]) == {"pipe bomb": {0, 1}}
