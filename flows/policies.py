@@ -1,8 +1,6 @@
 """Which prompt policy is in force, and the policies of past decisions, kept so that these can be replayed."""
 
 import io
-import os
-import tempfile
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +9,7 @@ from flows.settings import Settings
 from generator.safety import Policy, PolicyError, load_policy, read_policy_folder
 from generator.safety.guard import Guard, load_guard
 from generator.safety.policy import shipped_policy
+from media import atomic_path
 
 _MAX_KEPT_BYTES = 64 * 2**20
 
@@ -43,11 +42,8 @@ def keep_policy(settings: Settings, policy: Policy) -> Path:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(policy.sources.items()):
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".partial", delete=False) as partial:
-        partial.write(packed.getvalue())
-        partial.flush()
-        os.fsync(partial.fileno())
-    Path(partial.name).replace(path)
+    with atomic_path(path) as tmp:
+        tmp.write_bytes(packed.getvalue())
     return path
 
 

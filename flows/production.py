@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import generator
+from flows import reviewing
 from flows.home import Home
 from flows.policies import guard_in_force, keep_policy, policy_in_force
 from flows.raw import RAW_NAME, read_raw, write_raw
@@ -113,7 +114,8 @@ def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
         prompt = decision.rewrite
         decision = safety.check_prompt(prompt, policy=policy, guard=guard)
     ended = Outcome("refused", run.key, decision=decision.as_record(), notes=notes)
-    if decision.action == "block":
+    if decision.action == "block" or (decision.action == "review" and not decision.overridable):
+        # What no person may approve waits for nobody.
         _note_decision(home, run, decision, prompt, refused=True)
         return replace(ended, message=_reasons(decision))
     decision_id = _note_decision(home, run, decision, prompt, refused=False)
@@ -124,17 +126,9 @@ def clear_prompt(home: Home, job: Job, run: Run) -> Cleared | Outcome:
             message=f"{_reasons(decision)}{_proposed(decision)}",
         )
     if decision.action == "review":
-        review = home.ledger.enqueue_review(run.key, decision_id)
-        if review.status == "rejected":
-            home.ledger.set_run_status(run.key, "refused", f"review {review.id}: {review.reason}")
-            return replace(ended, message=f"Rejected by {review.reviewer}: {review.reason}")
-        if review.status == "pending":
-            how = f"`clipproof review approve {review.id}` lets the same command go on."
-            return replace(
-                ended,
-                status="review",
-                message=f"{_reasons(decision)}\nReview {review.id} waits. {how}{_proposed(decision)}",
-            )
+        waits = _review(home, run, decision, decision_id, ended)
+        if waits is not None:
+            return waits
     home.ledger.set_run_status(run.key, "running")
     return Cleared(prompt, decision_id, decision.policy_version, decision.action == "allow_label")
 
@@ -171,6 +165,30 @@ def check_frames(home: Home, run: Run, folder: Path) -> Outcome | None:
         return Outcome("refused", run.key, decision=record, message=message)
     home.ledger.record_decision(run.key, record, stage="frames")
     return None
+
+
+def _review(
+    home: Home, run: Run, decision: safety.Decision, decision_id: int, ended: Outcome
+) -> Outcome | None:
+    """What a person said of the prompt, or that one is asked; None where it was approved."""
+    review = reviewing.ask(home.ledger, home.settings, run.key, decision_id)
+    if review.status == "approved":
+        return None
+    if review.status == "rejected":
+        home.ledger.set_run_status(run.key, "refused", f"review {review.id}: {review.reason}")
+        return replace(ended, message=f"Rejected by {review.reviewer}: {review.reason}")
+    if review.status == "expired":
+        told = (
+            f"Review {review.id} expired: {review.reason}. `clipproof review reopen {review.id}` asks again."
+        )
+        return replace(ended, status="review", message=told)
+    stands = reviewing.standing(home.settings, review)
+    how = f"`clipproof review approve {review.id}` lets the same command go on."
+    return replace(
+        ended,
+        status="review",
+        message=f"{_reasons(decision)}\nReview {review.id}: {stands}. {how}{_proposed(decision)}",
+    )
 
 
 def _note_decision(home: Home, run: Run, decision: safety.Decision, prompt: str, *, refused: bool) -> int:

@@ -1,5 +1,6 @@
 """Where things are and how production runs: environment variables `CLIPPROOF_*`. Imports no domain."""
 
+import getpass
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,6 +8,13 @@ from typing import Annotated, Literal
 import platformdirs
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user need not have a name
+        return f"user {os.getuid()}"
 
 
 class Settings(BaseSettings):
@@ -55,6 +63,16 @@ class Settings(BaseSettings):
     )
     keep_refused_prompts: bool = Field(
         default=False, description="Keep the text of refused prompts, not just its hash."
+    )
+    review_approvals: Annotated[int, Field(ge=1, le=2)] = Field(
+        default=1, description="How many different people must approve a prompt in review: 2 is four eyes."
+    )
+    review_timeout_hours: Annotated[float, Field(gt=0, le=87_600)] | None = Field(
+        default=None, description="A review that waits longer expires; default: never."
+    )
+    user: Annotated[str, Field(pattern=r"\S", max_length=200)] = Field(
+        default_factory=_login_name,
+        description="Who you are: who asked for a clip that goes to review, and who reviews. Default: login name.",
     )
     anchors: Path | None = Field(
         default=None, description="PEM file, or folder of them, of more signers' authorities to trust."

@@ -76,14 +76,20 @@ def exit_code(error: Exception) -> int:
     from provenance.ledger.errors import (
         CheckpointInvalid,
         LedgerError,
+        NotOverridable,
         ReviewDecided,
+        ReviewerRefused,
+        ReviewPending,
         ReviewUnknown,
         RunKeyTaken,
         RunUnknown,
     )
     from provenance.watermark.errors import WatermarkError
 
-    if isinstance(error, RunKeyTaken | RunUnknown | ReviewDecided | ReviewUnknown | CheckpointInvalid):
+    if isinstance(error, NotOverridable):
+        return POLICY
+    wrong_item = (RunKeyTaken, RunUnknown, ReviewDecided, ReviewPending, ReviewUnknown, ReviewerRefused)
+    if isinstance(error, (CheckpointInvalid, *wrong_item)):
         return USAGE
     models = (
         ModelNotFoundError,

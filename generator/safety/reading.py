@@ -60,6 +60,18 @@ class RuleReading:
             if self._stretch(one.note, one.needs, one.unless, found) is not None
         ]
 
+    @property
+    def without_harmless(self) -> str:
+        """The text without the phrases that the policy calls harmless, as the learned layers read it."""
+        if not any(self._masked):
+            return self._text
+        kept, end = [], 0
+        for token, masked in zip(self._tokens, self._masked, strict=True):
+            if masked:
+                kept.append(self._text[end : token.start])
+                end = token.end
+        return "".join([*kept, self._text[end:]])
+
     def _apply(self, compiled: CompiledRule, found: dict[int, list[Span]], policy: Policy) -> None:
         rule = compiled.rule
         stretch = self._stretch(rule, compiled.needs, compiled.unless, found)

@@ -23,12 +23,13 @@ def learned_matches(reading: LearnedReading, contexts: Collection[str], policy: 
         code for one in policy.exemptions if one.exemption.id in contexts for code in one.exemption.codes
     }
     scores = {name: score for name, score in reading.scores.items() if name in policy.codes}
+    likeliest = max(scores, key=lambda name: scores[name], default=None)
     harmful = policy.review_from is not None and reading.scores.get(ANY, 0.0) >= policy.review_from
-    likeliest = max(scores, key=lambda name: scores[name]) if scores and harmful else None
     matches = []
     for name, score in scores.items():
         code = policy.codes[name]
-        action = _action(score, code, named=name == likeliest, exempt=name in exempt)
+        is_likeliest = name == likeliest
+        action = _action(score, code, likeliest=is_likeliest, harmful=harmful, exempt=name in exempt)
         if action is not None:
             matches.append(Match(f"head.{name}", name, action, f"{score:.3f}", code.explain, code.change))
     for hit in reading.concepts:
@@ -65,10 +66,12 @@ def guard_matches(guard: Guard, text: str, policy: Policy) -> list[Match]:
     return matches
 
 
-def _action(score: float, code: Code, *, named: bool, exempt: bool) -> Action | None:
-    """The head's action on a code; `named`: its `any` spoke, and this is the likeliest code."""
-    if code.block_from is not None and score >= code.block_from:
+def _action(score: float, code: Code, *, likeliest: bool, harmful: bool, exempt: bool) -> Action | None:
+    """The head's action on a code. Only its likeliest code can block: neighbouring codes score high together.
+
+    `harmful`: the score of any harm is above its own threshold.
+    """
+    if likeliest and code.block_from is not None and score >= code.block_from:
         return Action.REVIEW if exempt else Action.BLOCK
-    if (named or (code.review_from is not None and score >= code.review_from)) and not exempt:
-        return Action.REVIEW
-    return None
+    reviewed = (code.review_from is not None and score >= code.review_from) or (likeliest and harmful)
+    return Action.REVIEW if reviewed and not exempt else None

@@ -22,6 +22,7 @@ from generator.safety.encoder import DIMENSIONS, embed, encoder_sha256
 from generator.safety.head import ANY, head_bytes
 from generator.safety.normalise import undisguised
 from generator.safety.policy import shipped_policy
+from generator.safety.reading import RuleReading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -210,9 +211,12 @@ def platt(
 
 
 def embedded(examples: Sequence[Example]) -> "NDArray[np.float32]":
-    """Embeddings of the examples as the policy reads them, undisguised; float32 [N, 512]."""
-    vocabulary = shipped_policy().vocabulary
-    texts = [undisguised(example.text[:4000], vocabulary) for example in examples]
+    """Embeddings of the examples as the learned layers read them; float32 [N, 512]."""
+    policy = shipped_policy()
+    texts = [
+        RuleReading(undisguised(example.text[:4000], policy.vocabulary), policy).without_harmless
+        for example in examples
+    ]
     digest = encoder_sha256()
     return np.concatenate(
         [embed(texts[start : start + 128], expected_sha256=digest) for start in range(0, len(texts), 128)]

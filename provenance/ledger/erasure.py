@@ -8,13 +8,20 @@ backups, and Prefect's own database, which is disposable.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import Connection, Engine, select, update
 
-from provenance.ledger import log, runs
-from provenance.ledger.entities import now
+from provenance.ledger import log, reviewing, runs
 from provenance.ledger.errors import RunUnknown
 from provenance.ledger.records import clip_id_hex
-from provenance.ledger.schema import agent, generation, generation_run, prompt, review_item, safety_decision
+from provenance.ledger.schema import (
+    agent,
+    generation,
+    generation_run,
+    prompt,
+    review_event,
+    review_item,
+    safety_decision,
+)
 
 # What a decision and a generation say in words of the prompt, or as a hash that could be guessed.
 _DECISION_WORDS = {"normalised": None, "rewrite": None, "text_sha256": None}
@@ -37,7 +44,9 @@ def erase_prompt(connection: Connection, name: str) -> Erasure:
     Raises `RunUnknown`.
     """
     run_id, run = _run(connection, name)
+    reviewing.withdraw(connection, run.key)
     of_run = safety_decision.c.generation_run_id == run_id
+    reviewed = review_item.c.generation_run_id == run_id
     prompts = select(safety_decision.c.prompt_id).where(of_run, safety_decision.c.prompt_id.is_not(None))
     touched = {
         "prompt": connection.execute(
@@ -45,8 +54,12 @@ def erase_prompt(connection: Connection, name: str) -> Erasure:
         ).rowcount,
         "safety_decision": 0,
         "generation": 0,
-        "review_item": connection.execute(
-            update(review_item).where(review_item.c.generation_run_id == run_id).values(reason=None)
+        "review_item": connection.execute(update(review_item).where(reviewed).values(reason=None)).rowcount,
+        "review_event": connection.execute(
+            update(review_event)
+            .where(review_event.c.review_item_id.in_(select(review_item.c.id).where(reviewed)))
+            .where(review_event.c.note.is_not(None))
+            .values(note=None, salt=None)
         ).rowcount,
         "generation_run": 1,
     }
@@ -77,8 +90,6 @@ def erase_prompt(connection: Connection, name: str) -> Erasure:
             request={"erased": True},
         )
     )
-    waiting = (review_item.c.generation_run_id == run_id) & (review_item.c.status == "pending")
-    connection.execute(update(review_item).where(waiting).values(status="rejected", decided=now()))
     log.append(connection, "erased", {"what": "prompt", "clip_id": clip_id_hex(run.clip_id)})
     return Erasure(touched, run.key)
 
@@ -89,12 +100,13 @@ def erase_person(connection: Connection, name: str) -> Erasure:
     ids = list(connection.execute(select(agent.c.id).where(of_person)).scalars())
     if not ids:
         return Erasure({})
-    by_person = review_item.c.reviewer_id.in_(ids)
+    reviewing.void_approvals(connection, ids)
+    said = review_item.c.reviewer_id.in_(ids) | review_item.c.reason.contains(name, autoescape=True)
+    noted = review_event.c.agent_id.in_(ids) | review_event.c.note.contains(name, autoescape=True)
     touched = {
-        "review_item": connection.execute(
-            update(review_item)
-            .where(or_(by_person, review_item.c.reason.contains(name, autoescape=True)))
-            .values(reason=None)
+        "review_item": connection.execute(update(review_item).where(said).values(reason=None)).rowcount,
+        "review_event": connection.execute(
+            update(review_event).where(noted, review_event.c.note.is_not(None)).values(note=None, salt=None)
         ).rowcount,
         "agent": len(ids),
     }

@@ -15,7 +15,10 @@ LedgerError
     ├── RunUnknown       no run has that key
     ├── RunFinished      the run already ended with a clip
     ├── ReviewUnknown    no review item has that number
-    └── ReviewDecided    that review item was decided before
+    ├── ReviewDecided    that review item was decided before
+    ├── ReviewPending    that review item still waits
+    ├── ReviewerRefused  that person's word does not count in this review
+    └── NotOverridable   no person may approve what this decision is about
 """
 
 
@@ -85,3 +88,15 @@ class ReviewUnknown(RecordConflict):
 
 class ReviewDecided(RecordConflict):
     """That review item was already decided."""
+
+
+class ReviewPending(RecordConflict):
+    """That review item still waits, so there is nothing to re-open."""
+
+
+class ReviewerRefused(RecordConflict):
+    """That person's word does not count here: no name, their own request, or the second time."""
+
+
+class NotOverridable(RecordConflict):
+    """The policy's decision is one that no person may override."""

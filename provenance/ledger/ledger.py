@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, insert, select
 
-from provenance.ledger import clips, erasure, lineage, log, runs, stamps
+from provenance.ledger import clips, erasure, lineage, log, reviewing, reviews, runs, stamps
 from provenance.ledger.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from provenance.ledger.engine import ledger_url, open_engine, reading, writing
 from provenance.ledger.entities import asset_id, insert_row, now
@@ -28,6 +28,7 @@ from provenance.ledger.records import (
     Mark,
     RecordedDecision,
     Review,
+    ReviewEvent,
     ReviewStatus,
     Run,
     TimeStamp,
@@ -177,25 +178,96 @@ class Ledger:
         with reading(self._engine) as connection:
             return runs.decisions_of(connection, run_key)
 
-    def enqueue_review(self, run_key: str, decision_id: int | None = None) -> Review:
-        """Parks a run in the review queue; a run has one review item, whatever became of it."""
-        with writing(self._engine) as connection:
-            return runs.enqueue_review(connection, run_key, decision_id)
+    def enqueue_review(
+        self,
+        run_key: str,
+        decision_id: int | None = None,
+        *,
+        requester: str | None = None,
+        approvals_needed: int = 1,
+    ) -> Review:
+        """Parks a run in the review queue; a run has one review item, whatever became of it.
 
-    def reviews(self, status: ReviewStatus | None = None) -> list[Review]:
-        """The review queue, oldest first."""
+        `requester`, who asks for the clip, cannot approve it where `approvals_needed` is more than one. Another
+        decision of the policy than the one that was approved re-opens the review.
+        """
+        with writing(self._engine) as connection:
+            return reviewing.park(
+                connection, run_key, decision_id, requester=requester, approvals_needed=approvals_needed
+            )
+
+    def reviews(
+        self,
+        status: ReviewStatus | None = None,
+        *,
+        code: str | None = None,
+        language: str | None = None,
+        since: dt.datetime | None = None,
+        reviewer: str | None = None,
+    ) -> list[Review]:
+        """The review queue, oldest first: what fits all that is given."""
         with reading(self._engine) as connection:
-            return runs.reviews(connection, status)
+            return reviews.matching(
+                connection, status=status, code=code, language=language, since=since, reviewer=reviewer
+            )
+
+    def review(self, review_id: int) -> Review:
+        """One review. Raises `ReviewUnknown`."""
+        with reading(self._engine) as connection:
+            return reviews.find(connection, review_id)
 
     def review_of(self, run_key: str) -> Review | None:
         """The review item of a run, or None."""
         with reading(self._engine) as connection:
-            return runs.review_of(connection, run_key)
+            return reviews.of_run(connection, run_key)
 
-    def decide_review(self, review_id: int, *, approve: bool, reviewer: str, reason: str) -> Review:
-        """A person's decision. Raises `ReviewUnknown`, `ReviewDecided`."""
+    def review_history(self, review_id: int) -> tuple[ReviewEvent, ...]:
+        """What happened to a review, first to last. Raises `ReviewUnknown`."""
+        with reading(self._engine) as connection:
+            return reviews.history(connection, review_id)
+
+    def decide_review(
+        self,
+        review_id: int,
+        *,
+        approve: bool,
+        reviewer: str,
+        reason: str,
+        code: str | None = None,
+        approvals_needed: int = 1,
+    ) -> Review:
+        """A person's decision; still `pending` where it needs another's. `code`: what a rejected prompt is.
+
+        Raises `ReviewUnknown`, `ReviewDecided`, `ReviewerRefused`, `NotOverridable`.
+        """
         with writing(self._engine) as connection:
-            return runs.decide_review(connection, review_id, approve, reviewer, reason)
+            return reviewing.decide(
+                connection,
+                review_id,
+                approve=approve,
+                reviewer=reviewer,
+                reason=reason,
+                code=code,
+                approvals_needed=approvals_needed,
+            )
+
+    def comment_review(self, review_id: int, *, reviewer: str, text: str) -> Review:
+        """A person's words on a review, decided or not. Raises `ReviewUnknown`, `ReviewerRefused`."""
+        with writing(self._engine) as connection:
+            return reviewing.comment(connection, review_id, reviewer, text)
+
+    def reopen_review(self, review_id: int, *, reviewer: str, reason: str) -> Review:
+        """Lets a decided review wait again; a clip that was produced stays. Raises `ReviewUnknown`, `ReviewPending`."""
+        with writing(self._engine) as connection:
+            return reviewing.reopen(connection, review_id, reviewer, reason)
+
+    def expire_reviews(self, after: dt.timedelta) -> list[Review]:
+        """Ends what has waited longer than `after`; gives what was ended. Writes only where there is something."""
+        with reading(self._engine) as connection:
+            if not reviews.overdue(connection, after):
+                return []
+        with writing(self._engine) as connection:
+            return reviewing.expire(connection, after)
 
     # Clips
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, and_, or_, select
 
-from provenance.ledger import clips, runs
+from provenance.ledger import clips, reviews
 from provenance.ledger.records import ClipRow, clip_id_hex
 from provenance.ledger.schema import asset, audit, clip, derivation, generation_run, verification
 
@@ -202,7 +202,7 @@ class _Graph:
             if last is not None:
                 self._relate("wasInformedBy", decided, last)
             last = decided
-        review = runs.review_of(self._connection, row.run.key)
+        review = reviews.of_run(self._connection, row.run.key)
         if review is not None:
             when = review.decided or review.created
             held = self._node(
@@ -216,8 +216,9 @@ class _Graph:
             )
             if last is not None:
                 self._relate("wasInformedBy", held, last)
-            if review.reviewer:
-                self._relate("wasAssociatedWith", held, self._agent("reviewer", review.reviewer))
+            for event in reviews.history(self._connection, review.id):
+                kind = "software" if event.by_software else "reviewer"
+                self._relate("wasAssociatedWith", held, self._agent(kind, event.by))
             last = held
         return last
 

@@ -11,7 +11,8 @@ from provenance.manifest import Credit
 from provenance.sound import SoundFingerprint
 
 RunStatus = Literal["pending", "running", "done", "refused", "failed"]
-ReviewStatus = Literal["pending", "approved", "rejected"]
+ReviewStatus = Literal["pending", "approved", "rejected", "expired"]
+ReviewEventKind = Literal["commented", "endorsed", "approved", "rejected", "reopened", "expired"]
 Source = Literal["ai", "camera", "composite", "unknown"]
 Json = Mapping[str, Any]
 
@@ -133,7 +134,11 @@ class RecordedDecision:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A run that waits, or waited, for a person's decision."""
+    """A run that waits, or waited, for a person's decision.
+
+    `approvals` of `approvals_needed` different people have approved it since it last began to wait. `requester` is
+    who asked for the clip, where that was recorded. `prompt_text` is None where only the salted hash was kept.
+    """
 
     id: int
     run_key: str
@@ -143,6 +148,49 @@ class Review:
     decision: Json | None
     created: dt.datetime
     decided: dt.datetime | None
+    clip_id: int
+    produced: bool  # there is a clip, whatever became of the review since
+    policy_version: str | None
+    prompt_sha256: bytes | None
+    prompt_text: str | None
+    requester: str | None
+    approvals: int
+    approvals_needed: int
+    waiting_since: dt.datetime
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The reason codes of the policy's decision, gravest first."""
+        return tuple((self.decision or {}).get("codes", ()))
+
+    @property
+    def language(self) -> str | None:
+        """`zh`, `en` or `und`; None where no decision is attached."""
+        return (self.decision or {}).get("language")
+
+    @property
+    def overridable(self) -> bool:
+        """Whether a person may approve it at all."""
+        return (self.decision or {}).get("overridable") is not False
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewEvent:
+    """One thing that happened to a review. `endorsed` is an approval that waits for another person's.
+
+    `pinned`: whether the log has this event as it stands here, its note included; None where it has no entry, as
+    decisions have none that were made before reviews had a history. An erased note leaves it pinned.
+    """
+
+    kind: ReviewEventKind
+    by: str
+    by_software: bool
+    code: str | None
+    note: str | None
+    policy_version: str | None
+    at: dt.datetime
+    log_seq: int | None
+    pinned: bool | None
 
 
 @dataclass(frozen=True, slots=True)

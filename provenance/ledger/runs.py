@@ -1,4 +1,4 @@
-"""Runs, what the policy decided about them, and the queue of those that wait for a person."""
+"""Runs, and what the policy decided about them."""
 
 import hashlib
 import secrets
@@ -9,18 +9,10 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from provenance.ledger import log
-from provenance.ledger.entities import agent_id, insert_row, now, prompt_id
-from provenance.ledger.errors import ReviewDecided, ReviewUnknown, RunFinished, RunKeyTaken, RunUnknown
-from provenance.ledger.records import (
-    Json,
-    RecordedDecision,
-    Review,
-    ReviewStatus,
-    Run,
-    RunStatus,
-    clip_id_hex,
-)
-from provenance.ledger.schema import agent, generation_run, prompt, review_item, safety_decision
+from provenance.ledger.entities import insert_row, now, prompt_id
+from provenance.ledger.errors import RunFinished, RunKeyTaken, RunUnknown
+from provenance.ledger.records import Json, RecordedDecision, Run, RunStatus, clip_id_hex
+from provenance.ledger.schema import generation_run, prompt, safety_decision
 
 
 def reserve(
@@ -165,62 +157,6 @@ def decisions_of(connection: Connection, run_key: str) -> tuple[RecordedDecision
     return tuple(_decisions(connection, generation_run.c.key == run_key))
 
 
-def enqueue_review(connection: Connection, run_key: str, decision_id: int | None) -> Review:
-    """Parks a run for a person; a run has one review item, so parking it again changes nothing."""
-    known = review_of(connection, run_key)
-    if known is not None:
-        return known
-    connection.execute(
-        insert(review_item).values(
-            generation_run_id=_row_id(connection, run_key),
-            safety_decision_id=decision_id,
-            status="pending",
-            created=now(),
-        )
-    )
-    (item,) = _reviews(connection, generation_run.c.key == run_key)
-    return item
-
-
-def review_of(connection: Connection, run_key: str) -> Review | None:
-    """The review item of a run, or None."""
-    items = _reviews(connection, generation_run.c.key == run_key)
-    return items[0] if items else None
-
-
-def reviews(connection: Connection, status: ReviewStatus | None) -> list[Review]:
-    """The queue, oldest first."""
-    return _reviews(connection, review_item.c.status == status if status else review_item.c.id > 0)
-
-
-def decide_review(
-    connection: Connection, review_id: int, approve: bool, reviewer: str, reason: str
-) -> Review:
-    """A person's decision, logged without the person's name: a log that cannot forget must not hold names.
-
-    Raises `ReviewUnknown`, `ReviewDecided`.
-    """
-    items = _reviews(connection, review_item.c.id == review_id)
-    if not items:
-        raise ReviewUnknown(f"no review item {review_id}", hint="See `clipproof review list`.")
-    if items[0].status != "pending":
-        raise ReviewDecided(f"review {review_id} was {items[0].status} by {items[0].reviewer}")
-    status = "approved" if approve else "rejected"
-    connection.execute(
-        update(review_item)
-        .where(review_item.c.id == review_id)
-        .values(
-            status=status,
-            reviewer_id=agent_id(connection, "person", reviewer),
-            reason=reason,
-            decided=now(),
-        )
-    )
-    clip_id = clip_id_hex(get(connection, items[0].run_key).clip_id)
-    log.append(connection, f"review.{status}", {"clip_id": clip_id, "review": review_id})
-    return _reviews(connection, review_item.c.id == review_id)[0]
-
-
 def run_of_row(columns: Mapping[Any, Any]) -> Run:
     """The columns of `generation_run`, from a row that may have others too, as a record."""
     names = (field.name for field in fields(Run))
@@ -253,35 +189,6 @@ def _decisions(connection: Connection, condition: ColumnElement[bool]) -> list[R
             prompt_sha256=row.sha256,
             prompt_text=row.text,
             created=row.created,
-        )
-        for row in connection.execute(query)
-    ]
-
-
-def _reviews(connection: Connection, condition: ColumnElement[bool]) -> list[Review]:
-    query = (
-        select(
-            review_item,
-            generation_run.c.key,
-            agent.c.name.label("reviewer"),
-            safety_decision.c.decision.label("decision"),
-        )
-        .join(generation_run, review_item.c.generation_run_id == generation_run.c.id)
-        .outerjoin(agent, review_item.c.reviewer_id == agent.c.id)
-        .outerjoin(safety_decision, review_item.c.safety_decision_id == safety_decision.c.id)
-        .where(condition)
-        .order_by(review_item.c.id)
-    )
-    return [
-        Review(
-            id=row.id,
-            run_key=row.key,
-            status=row.status,
-            reviewer=row.reviewer,
-            reason=row.reason,
-            decision=row.decision,
-            created=row.created,
-            decided=row.decided,
         )
         for row in connection.execute(query)
     ]

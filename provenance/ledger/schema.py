@@ -1,8 +1,9 @@
 """The tables, named after W3C PROV: entities, the activities that made them, the agents behind those.
 
 Entities: prompt, asset, clip, manifest, mark, label, fingerprint, sound. Activities: generation_run, generation,
-safety_decision, review_item, audit, verification. Agents: agent, and `credit`, who is named in a clip. `derivation`
-joins assets (wasDerivedFrom); `event_log`, `log_node` and `log_checkpoint` are the transparency log and stand alone.
+safety_decision, review_item with its review_events, audit, verification. Agents: agent, and `credit`, who is named in
+a clip. `derivation` joins assets (wasDerivedFrom); `event_log`, `log_node` and `log_checkpoint` are the transparency
+log and stand alone.
 """
 
 from sqlalchemy import (
@@ -126,7 +127,26 @@ review_item = Table(
     Column("reason", Text),
     Column("created", UtcDateTime, nullable=False),
     Column("decided", UtcDateTime),
-    _one_of("status", "pending", "approved", "rejected"),
+    _to("agent", nullable=True, name="requester_id"),
+    Column("approvals_needed", Integer, nullable=False, server_default="1"),
+    _one_of("status", "pending", "approved", "rejected", "expired"),
+)
+
+# How a review came to stand where it stands: only ever added to. `salt` and `note` go together when erased.
+review_event = Table(
+    "review_event",
+    metadata,
+    _row_id(),
+    _to("review_item"),
+    Column("kind", String(16), nullable=False),
+    _to("agent"),
+    Column("policy_version", Text),
+    Column("code", String(16)),
+    Column("note", Text),
+    Column("salt", LargeBinary),
+    Column("log_seq", BigInteger),  # its entry in the log; none for what was decided before there were events
+    Column("created", UtcDateTime, nullable=False),
+    _one_of("kind", "commented", "endorsed", "approved", "rejected", "reopened", "expired"),
 )
 
 asset = Table(

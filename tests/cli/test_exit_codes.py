@@ -11,7 +11,7 @@ from generator.errors import GeneratorError
 from generator.safety.errors import EncoderError, FrameModelError, PolicyError
 from media import CorruptMedia, LimitExceeded, OutputError, UnsupportedMedia
 from provenance.errors import AlreadySigned, CertificateExpired, KeysMissing, TrustError, UnreadableFile
-from provenance.ledger import LedgerLocked, LedgerTooNew
+from provenance.ledger import LedgerLocked, LedgerTooNew, NotOverridable, ReviewerRefused, ReviewPending
 from provenance.watermark import TooSmallToMark
 
 CODES = [
@@ -25,6 +25,9 @@ CODES = [
     (TrustError("x"), 2),
     (PolicyError("x", hint=""), 2),
     (GeneratorError("x"), 2),
+    (ReviewPending("x"), 2),
+    (ReviewerRefused("x"), 2),
+    (NotOverridable("x"), 4),
     (BriefError("x"), 2),
     (OutputError("x"), 5),
     (EncoderError("x"), 5),

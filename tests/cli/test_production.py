@@ -1,12 +1,21 @@
 """Produce for real: the local server, the embedded model, reviews, campaigns, schedules."""
 
+import json
+import os
+import re
+import subprocess
+import sys
 import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import pytest
 from cli_process import Clipproof, Done, nothing_is_orphaned, rows
 
-from flows.settings import Settings
+from flows.settings import Settings, quiet_prefect
 from media import file_digest, probe
 from provenance.ledger import connect
 
@@ -129,6 +138,62 @@ def test_a_rejected_prompt_stays_rejected(running: Clipproof, tmp_path: Path) ->
     assert (done.code, done.json["status"]) == (4, "refused")
     assert "no consent" in done.json["message"]
     assert running("review", "approve", str(review["id"]), "--reason", "oh well").code == 2
+
+
+def test_whoever_listens_is_told_of_a_review_and_told_no_words(
+    running: Clipproof, settings: Settings, tmp_path: Path
+) -> None:
+    """The automation of docs/review.md, as it stands there, against the real server."""
+    told: Queue[str] = Queue()
+
+    class Desk(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.put(self.rfile.read(int(self.headers["content-length"])).decode())
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    desk = HTTPServer(("127.0.0.1", 0), Desk)
+    Thread(target=desk.serve_forever, daemon=True).start()
+    page = (Path(__file__).parents[2] / "docs" / "review.md").read_text(encoding="utf-8")
+    (automation,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    automation = automation.replace(
+        "https://chat.example/hooks/review-desk", f"http://127.0.0.1:{desk.server_port}/"
+    )
+    api = running("status", "--json").json["api_url"]
+    environment = os.environ | quiet_prefect(settings) | {"PREFECT_API_URL": api}
+    try:
+        subprocess.run([sys.executable, "-c", automation], env=environment, check=True, timeout=120)
+        waiting = running("produce", "Taylor Swift holds a yellow kite", "--out", tmp_path, "--json")
+        assert waiting.json["status"] == "review"
+        (review,) = running("review", "list", "--json").json["reviews"]
+        assert json.loads(told.get(timeout=60)) == {"text": f"review {review['id']}: P1, pending"}
+        decided = running(
+            "review", "reject", str(review["id"]), "--reason", "no consent", "--reviewer", "Ada"
+        )
+        assert (decided.code, decided.err) == (0, "")
+        asked = urllib.request.Request(  # noqa: S310
+            f"{api}/events/filter",
+            json.dumps({"filter": {"event": {"prefix": ["clipproof.review."]}}}).encode(),
+            {"content-type": "application/json"},
+        )
+        deadline = time.monotonic() + 60
+        names: dict[str, str] = {}
+        while "clipproof.review.decided" not in names and time.monotonic() < deadline:
+            time.sleep(0.5)  # the server writes events down a moment after it has them
+            with urllib.request.urlopen(asked) as answer:  # noqa: S310
+                events = json.load(answer)["events"]
+            of_review = [
+                one for one in events if one["resource"]["prefect.resource.id"].endswith(f".{review['id']}")
+            ]
+            names = {one["event"]: one["payload"]["status"] for one in of_review}
+        assert names == {"clipproof.review.requested": "pending", "clipproof.review.decided": "rejected"}
+        assert not [word for word in ("Taylor", "kite", "consent", "Ada") if word in json.dumps(of_review)]
+    finally:
+        desk.shutdown()
+        desk.server_close()
 
 
 def test_a_destination_that_cannot_be_written_is_refused_before_anything_is_made(

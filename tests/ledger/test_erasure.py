@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import NullPool, text
 
-from provenance.ledger import Ledger, RunUnknown, clip_id_hex, connect, merkle
+from provenance.ledger import Ledger, ReviewDecided, RunUnknown, clip_id_hex, connect, merkle
 from provenance.ledger.engine import ledger_url, open_engine
 from provenance.ledger.schema import metadata
 from provenance.manifest import PromptCommitment
@@ -57,6 +57,7 @@ def test_an_erased_prompt_is_in_no_row_and_the_log_still_holds(ledger: Ledger, u
         "safety_decision": 1,
         "generation": 0,
         "review_item": 1,
+        "review_event": 1,
         "generation_run": 1,
     }
     assert SECRET not in everything(url)
@@ -83,12 +84,48 @@ def test_no_byte_of_the_sqlite_file_keeps_an_erased_prompt(sqlite_url: str, tmp_
 
 def test_an_erased_person_is_in_no_row_and_the_decision_stays(ledger: Ledger, url: str) -> None:
     decided(ledger)
-    assert ledger.erase_person(REVIEWER).rows == {"review_item": 1, "agent": 1}
+    assert ledger.erase_person(REVIEWER).rows == {"review_item": 1, "review_event": 1, "agent": 1}
     assert REVIEWER not in everything(url)
     (review,) = ledger.reviews()
     assert review.status == "approved"
     assert ledger.verify_log().intact
     assert ledger.erase_person(REVIEWER).rows == {}
+
+
+def test_what_was_said_in_a_review_goes_with_its_prompt_or_its_author(ledger: Ledger, url: str) -> None:
+    decided(ledger)
+    (review,) = ledger.reviews()
+    ledger.comment_review(review.id, reviewer="Ford", text=f"ask {REVIEWER}, who knows the place")
+    ledger.comment_review(review.id, reviewer="Ford", text="a quiet place")
+    assert ledger.erase_person(REVIEWER).rows["review_event"] == 2
+    assert [event.note for event in ledger.review_history(review.id)] == [None, None, "a quiet place"]
+    assert ledger.erase_prompt("a-run").rows["review_event"] == 1
+    assert "quiet" not in everything(url)
+    assert [event.pinned for event in ledger.review_history(review.id)] == [True] * 3
+
+
+def test_erasing_the_prompt_of_a_waiting_review_ends_it_for_good(ledger: Ledger) -> None:
+    run = ledger.reserve_run("waits", {}, prompt=SECRET)
+    commitment = PromptCommitment.of(SECRET, salt=run.salt)
+    decision = {"action": "review", "policy_version": "1", "matches": []}
+    number = ledger.record_decision("waits", decision, commitment.digest, SECRET, prompt_salt=run.salt)
+    review = ledger.enqueue_review("waits", number)
+    ledger.erase_prompt("waits")
+    assert ledger.review(review.id).status == "rejected"
+    assert [entry.kind for entry in ledger.log_entries()] == ["review.rejected", "erased"]
+    with pytest.raises(ReviewDecided, match="erased"):
+        ledger.reopen_review(review.id, reviewer=REVIEWER, reason="a second look")
+
+
+def test_nobody_approves_twice_by_being_forgotten_in_between(ledger: Ledger) -> None:
+    ledger.reserve_run("pair", {})
+    review = ledger.enqueue_review("pair", approvals_needed=2)
+    ledger.decide_review(review.id, approve=True, reviewer=REVIEWER, reason="fine", approvals_needed=2)
+    ledger.erase_person(REVIEWER)
+    again = ledger.decide_review(
+        review.id, approve=True, reviewer=REVIEWER, reason="fine", approvals_needed=2
+    )
+    assert (again.status, again.approvals) == ("pending", 1)
 
 
 def test_a_dry_run_changes_nothing(ledger: Ledger, url: str) -> None:

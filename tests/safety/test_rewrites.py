@@ -1,14 +1,19 @@
-"""Rewrites and notes: every maker, work and person of the policy, in both languages, in several sentences."""
+"""Rewrites and notes: every maker, work and person of the policy, in both languages, in several sentences.
+
+Most of it asks the rules alone, so that it holds whatever head is trained next; what a head says of a proposal is asked
+at the end.
+"""
 
 import re
 
 import pytest
 import yaml
+from bare_policy import bare_taxonomy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.safety import check_prompt
-from generator.safety.policy import shipped_sources
+from generator.safety.policy import load_policy, shipped_sources
 from generator.safety.wording import word_changes, word_diff
 
 HAN = re.compile("[\u3400-\u9fff]")
@@ -48,6 +53,7 @@ def _entries() -> list[tuple[str, bool, list[str]]]:
 
 
 ENTRIES = _entries()
+RULES = load_policy(shipped_sources() | {"policy.yaml": bare_taxonomy()})
 
 
 def test_the_policy_knows_many_makers_works_and_trades() -> None:
@@ -65,10 +71,12 @@ def test_every_entry_is_rewritten_to_something_that_is_allowed(
         for carrier in (
             (STYLE_ZH if chinese else STYLE_EN) if is_style else (THING_ZH if chinese else THING_EN)
         ):
-            decision = check_prompt(carrier.format(term))
+            decision = check_prompt(carrier.format(term), policy=RULES)
             assert decision.rewrite, carrier.format(term)
             assert term.lower() not in decision.rewrite.lower()
-            assert check_prompt(decision.rewrite).action in ("allow", "allow_label"), decision.rewrite
+            assert check_prompt(decision.rewrite, policy=RULES).action in ("allow", "allow_label"), (
+                decision.rewrite
+            )
             assert not re.search(
                 r"\ba (?:a|e[^u]|i)|\ban [bcdfgjklmnpqrstvwyz]|\b(?:a|an|the) an? |  ", decision.rewrite
             )
@@ -100,11 +108,13 @@ def test_every_entry_is_rewritten_to_something_that_is_allowed(
     ],
 )
 def test_the_grammar_holds(prompt: str, rewrite: str) -> None:
-    assert (check_prompt(prompt).rewrite or "").lower() == rewrite.lower()
+    assert (check_prompt(prompt, policy=RULES).rewrite or "").lower() == rewrite.lower()
 
 
 def test_styles_of_several_makers_move_to_the_end_of_their_sentence() -> None:
-    rewrite = check_prompt("In the style of Wes Anderson and Wong Kar-wai, a lobby. A man walks in.").rewrite
+    rewrite = check_prompt(
+        "In the style of Wes Anderson and Wong Kar-wai, a lobby. A man walks in.", policy=RULES
+    ).rewrite
     assert rewrite is not None
     assert re.fullmatch(r"A lobby, flat symmetrical .*, slow-shutter, .*\. A man walks in\.", rewrite)
 
@@ -160,7 +170,7 @@ OBEY = [
 
 @pytest.mark.parametrize("prompt", DEFY)
 def test_what_defies_physics_is_told_in_the_language_of_the_prompt_and_not_stopped(prompt: str) -> None:
-    decision = check_prompt(prompt)
+    decision = check_prompt(prompt, policy=RULES)
     assert decision.action == "allow"
     assert len(decision.notes) == 1
     assert bool(HAN.search(decision.notes[0])) is (decision.language == "zh")
@@ -170,3 +180,14 @@ def test_what_defies_physics_is_told_in_the_language_of_the_prompt_and_not_stopp
 @pytest.mark.parametrize("prompt", OBEY)
 def test_what_obeys_physics_or_says_how_it_is_meant_gets_no_note(prompt: str) -> None:
     assert check_prompt(prompt).notes == ()
+
+
+def test_the_shipped_policy_allows_all_that_it_proposes_and_proposes_for_nearly_all() -> None:
+    proposed = 0
+    for _, is_style, terms in ENTRIES:
+        carrier = (STYLE_EN if is_style else THING_EN)[0]
+        rewrite = check_prompt(carrier.format(terms[0])).rewrite
+        if rewrite is not None:
+            proposed += 1
+            assert check_prompt(rewrite).action in ("allow", "allow_label")
+    assert proposed >= 0.9 * len(ENTRIES)
