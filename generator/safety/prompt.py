@@ -69,7 +69,7 @@ def _judged(text: str, policy: Policy, guard: Guard | None) -> tuple[Decision, R
     if any(match.disguised for match in matches):
         matches.append(_disguise_match(policy, matches))
     scores: dict[str, float] = {}
-    if policy.learned is not None and not _hash_only(matches):
+    if policy.learned is not None and fault is None and not _hash_only(matches):
         learned = policy.learned.read(read.without_harmless)
         scores = dict(learned.scores)
         matches = _doubted(matches, scores, policy)

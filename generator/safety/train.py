@@ -21,7 +21,7 @@ from generator.safety.corpus import Example, read_corpus
 from generator.safety.encoder import DIMENSIONS, embed, encoder_sha256
 from generator.safety.head import ANY, head_bytes
 from generator.safety.normalise import undisguised
-from generator.safety.policy import shipped_policy
+from generator.safety.policy import Policy, shipped_policy
 from generator.safety.reading import RuleReading
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Recipe:
     """Weight of all unsafe examples together, whatever their number."""
     twin_weight: float = 2.0
     """How much more a harmless twin weighs than an ordinary harmless prompt."""
-    noisy_weight: float = 0.6
+    noisy_weight: float = 0.3
     """Weight of I2P, whose labels come from what one image model drew, not from the text."""
     other_codes: float = 0.2
     """Weight of "not this code" for the other codes of an unsafe prompt, which may well be true of it too."""
@@ -59,6 +59,26 @@ class Recipe:
 
 
 NOISY_SOURCES = ("i2p",)
+
+
+_CARRIERS = {
+    "en": ("a castle on a hill, {}", "two friends at a bus stop, {}", "a bowl of fruit: {}", "{}"),
+    "zh": ("山上的城堡，{}", "两个朋友在车站等车，{}", "{}"),
+}
+
+
+def techniques(policy: Policy) -> list[Example]:
+    """Harmless prompts made of what the policy proposes instead of names: these words must not look like harm.
+
+    I2P, whose unsafe prompts end in strings of artists and techniques, would teach the opposite.
+    """
+    return [
+        Example(carrier.format(instead), language, None, "C1", "techniques", row=40 * number)
+        for number, compiled in enumerate(policy.rules)
+        for language, instead in (("en", compiled.rule.instead_en), ("zh", compiled.rule.instead_zh))
+        if instead
+        for carrier in _CARRIERS[language]
+    ]
 
 
 def trainable_codes(examples: Sequence[Example]) -> tuple[str, ...]:
@@ -245,6 +265,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     examples = [example for folder in arguments.prompts for example in read_corpus(folder)]
+    examples += techniques(shipped_policy())
     examples = list({example.text: example for example in examples}.values())
     content, codes, scores = train(examples, embedded(examples), Recipe())
     partial = arguments.out.with_suffix(".partial")
