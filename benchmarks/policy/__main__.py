@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.policy.disguises import disguise_recall
-from benchmarks.policy.heldout import FALSE_POSITIVES, GROUPS, leave_one_out
+from benchmarks.policy.heldout import FALSE_POSITIVES, GROUPS, leave_one_out, rules_alone
 from benchmarks.policy.pictures import draw_reliability
 from benchmarks.policy.shipped import Judged, cpu_ms, judge, reliability, shares
 from benchmarks.policy.tables import markdown
-from generator.safety import Policy, load_policy, read_policy_folder
+from generator.safety import load_policy, read_policy_folder
 from generator.safety.comparison import drift
 from generator.safety.corpus import Example, read_corpus
 from generator.safety.policy import shipped_policy
@@ -30,20 +30,30 @@ from generator.safety.policy import shipped_policy
 FROZEN = Path(__file__).parent / "frozen"
 
 
-def frozen_report(frozen: list[Judged], policy: Policy) -> dict[str, Any]:
-    """What the shipped policy says of the frozen sets: by code, by kind of harmless prompt, and how calibrated."""
+def frozen_report(frozen: list[Judged], by_rules: list[Judged]) -> dict[str, Any]:
+    """What the policy says of the frozen sets: by code, by kind of harmless prompt, and how calibrated.
+
+    `by_rules` is the same without the learned layers.
+    """
     unsafe = [one for one in frozen if one.example.code]
     harmless = [one for one in frozen if not one.example.code]
     head = {
         language: _head_at(frozen, language) for language in sorted({one.example.language for one in frozen})
     }
+    codes = _by_code(unsafe)
+    for name, row in _by_code([one for one in by_rules if one.example.code]).items():
+        codes[name]["rules alone"] = row["any"]
     return {
-        "codes": shares(unsafe, lambda e: f"{e.language} {e.code}", block_code=True)
-        | shares(unsafe, lambda e: f"{e.language} all", block_code=True),
+        "codes": codes,
         "harmless": shares(harmless, lambda e: f"{e.language} {'hard twins' if e.twin else 'ordinary'}"),
         "head": head,
         "reliability": reliability(frozen),
     }
+
+
+def _by_code(judged: list[Judged]) -> dict[str, dict[str, float]]:
+    single = shares(judged, lambda e: f"{e.language} {e.code}", own_code=True)
+    return single | shares(judged, lambda e: f"{e.language} all", own_code=True)
 
 
 def _head_at(frozen: list[Judged], language: str) -> dict[str, Any]:
@@ -79,11 +89,12 @@ def main() -> None:
     policy = load_policy(read_policy_folder(options.policy)) if options.policy else shipped_policy()
 
     frozen = judge(read_corpus(FROZEN), policy)
+    by_rules = judge([one.example for one in frozen], rules_alone(policy))
     examples: list[Example] = [example for folder in options.prompts for example in read_corpus(folder)]
     examples = list({example.text: example for example in examples}.values())
     report: dict[str, Any] = {
         "policy_version": policy.version,
-        "frozen": frozen_report(frozen, policy),
+        "frozen": frozen_report(frozen, by_rules),
         "disguises": disguise_recall(
             [one.example for one in frozen] + examples, policy, sample=options.sample
         ),

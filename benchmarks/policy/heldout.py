@@ -6,14 +6,13 @@ result; the head's is.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.safety import Action, Policy, check_prompt, load_policy
+from generator.safety import Action, Policy, check_prompt
 from generator.safety.corpus import Example
-from generator.safety.policy import parse_policy
 from generator.safety.train import Recipe, embedded, fit, targets, trainable_codes
 
 THRESHOLD_SOURCES = ("vbench_en", "vbench_zh")
@@ -121,14 +120,4 @@ def rule_hits(examples: Sequence[Example], policy: Policy) -> NDArray[np.bool_]:
 
 def rules_alone(policy: Policy) -> Policy:
     """The same policy without its learned layers."""
-    import yaml
-
-    written = yaml.safe_load(policy.sources["policy.yaml"])
-    written.pop("learned", None)
-    for code in written["codes"].values():
-        code.pop("review_from", None)
-        code.pop("block_from", None)
-    sources = {name: content for name, content in policy.sources.items() if name != "concepts.yaml"}
-    sources["policy.yaml"] = yaml.safe_dump(written, allow_unicode=True).encode()
-    parse_policy(sources)
-    return load_policy(sources)
+    return replace(policy, learned=None)

@@ -26,11 +26,11 @@ def judge(examples: Iterable[Example], policy: Policy) -> list[Judged]:
 
 
 def shares(
-    judged: Iterable[Judged], key: Callable[[Example], str], *, block_code: bool = False
+    judged: Iterable[Judged], key: Callable[[Example], str], *, own_code: bool = False
 ) -> dict[str, dict[str, float]]:
     """Per key: how many, and the shares with any action, with review or block, with block.
 
-    With `block_code` also how often the example's own code is among the decision's.
+    With `own_code` also how often the example's own code is among the decision's.
     """
     grouped: dict[str, list[Judged]] = defaultdict(list)
     for one in judged:
@@ -44,7 +44,7 @@ def shares(
             "stop": sum(action in (Action.REVIEW, Action.BLOCK) for action in actions) / len(group),
             "block": sum(action is Action.BLOCK for action in actions) / len(group),
         }
-        if block_code:
+        if own_code:
             table[name]["own code"] = sum(one.example.code in one.decision.codes for one in group) / len(
                 group
             )

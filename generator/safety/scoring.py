@@ -1,6 +1,7 @@
 """From scores and concepts to matches, by the thresholds of the policy."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Mapping
 
 from generator.safety.decision import Action, Match
 from generator.safety.errors import PolicyError
@@ -8,7 +9,6 @@ from generator.safety.guard import NO_ANSWER, Guard
 from generator.safety.head import ANY
 from generator.safety.learned import LearnedReading
 from generator.safety.policy import Policy
-from generator.safety.rules import Code
 
 _NO_ANSWER_CODE = "G1"
 
@@ -22,16 +22,8 @@ def learned_matches(reading: LearnedReading, contexts: Collection[str], policy: 
     exempt = {
         code for one in policy.exemptions if one.exemption.id in contexts for code in one.exemption.codes
     }
-    scores = {name: score for name, score in reading.scores.items() if name in policy.codes}
-    likeliest = max(scores, key=lambda name: scores[name], default=None)
-    harmful = policy.review_from is not None and reading.scores.get(ANY, 0.0) >= policy.review_from
-    matches = []
-    for name, score in scores.items():
-        code = policy.codes[name]
-        is_likeliest = name == likeliest
-        action = _action(score, code, likeliest=is_likeliest, harmful=harmful, exempt=name in exempt)
-        if action is not None:
-            matches.append(Match(f"head.{name}", name, action, f"{score:.3f}", code.explain, code.change))
+    finding = _head_finding(reading.scores, exempt, policy)
+    matches = [finding] if finding else []
     for hit in reading.concepts:
         concept, code = hit.concept, policy.codes[hit.concept.code]
         matches.append(
@@ -66,12 +58,20 @@ def guard_matches(guard: Guard, text: str, policy: Policy) -> list[Match]:
     return matches
 
 
-def _action(score: float, code: Code, *, likeliest: bool, harmful: bool, exempt: bool) -> Action | None:
-    """The head's action on a code. Only its likeliest code can block: neighbouring codes score high together.
-
-    `harmful`: the score of any harm is above its own threshold.
+def _head_finding(scores: Mapping[str, float], exempt: Collection[str], policy: Policy) -> Match | None:
+    """The head's one finding: of the codes above their threshold the likeliest; else, where the score of any
+    harm is above its own, the likeliest of all. Neighbouring codes (violence, gore, disturbing) score high
+    together: naming all of them would say more than the head knows.
     """
-    if likeliest and code.block_from is not None and score >= code.block_from:
-        return Action.REVIEW if exempt else Action.BLOCK
-    reviewed = (code.review_from is not None and score >= code.review_from) or (likeliest and harmful)
-    return Action.REVIEW if reviewed and not exempt else None
+    known = {name: score for name, score in scores.items() if name in policy.codes}
+    above = [name for name in known if known[name] >= (policy.codes[name].review_from or math.inf)]
+    harmful = policy.review_from is not None and scores.get(ANY, 0.0) >= policy.review_from
+    named = max(above or (known if harmful else ()), key=lambda name: known[name], default=None)
+    if named is None:
+        return None
+    code, score = policy.codes[named], known[named]
+    block = code.block_from is not None and score >= code.block_from
+    if named in exempt and not block:
+        return None
+    action = Action.BLOCK if block and named not in exempt else Action.REVIEW
+    return Match(f"head.{named}", named, action, f"{score:.3f}", code.explain, code.change)

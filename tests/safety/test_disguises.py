@@ -1,6 +1,7 @@
 """A disguise changes how a prompt is spelt, not what the policy says."""
 
 import base64
+import dataclasses
 import html
 import json
 import random
@@ -10,13 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.safety import Action, check_prompt
+from generator.safety import Action, Decision
+from generator.safety import check_prompt as check_with_head
 from generator.safety.normalise import plain, undisguised
 from generator.safety.policy import shipped_policy
 
 VOCABULARY = shipped_policy().vocabulary
+# What is tested here is how words are read; what a head makes of odd spelling is no business of the normaliser.
+RULES = dataclasses.replace(shipped_policy(), learned=None)
+
 PLAIN_EN = ["a naked woman on a sofa", "the man murders his neighbour", "a dismembered corpse in a bathtub"]
 PLAIN_ZH = ["一个男人殴打他的妻子", "地上满是残肢和内脏", "女孩在浴室割腕自杀"]
+
+
+def check_prompt(prompt: str) -> Decision:
+    return check_with_head(prompt, policy=RULES)
+
 
 DISGUISES = {
     "leet": lambda text: text.translate(str.maketrans("aeios", "43105")),
