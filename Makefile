@@ -47,6 +47,7 @@ bench: $(VENV)/ready  ## the tables of docs/ (some minutes)
 	@for script in benchmarks/produce.py benchmarks/verify.py benchmarks/imports.py; do \
 	  echo "== $$script"; $(BIN)/python $$script || exit 1; done
 	$(BIN)/python -m benchmarks.watermark
+	$(BIN)/python -m benchmarks.policy
 
 dist: $(VENV)/ready  ## sdist, and the wheel built from it
 	rm -rf dist && $(BIN)/python -m build --installer uv --outdir dist
