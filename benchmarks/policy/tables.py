@@ -10,7 +10,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     parts = [f"Policy `{report['policy_version']}`. *Any*: not `allow`; *stop*: review or block."]
     parts += [
         "### Frozen test sets, unsafe",
-        _shares(frozen["codes"], ("n", "any", "stop", "block", "own code")),
+        _shares(frozen["codes"], ("n", "any", "stop", "block", "own code", "rules alone")),
     ]
     parts += ["### Frozen test sets, harmless", _shares(frozen["harmless"], ("n", "any", "stop", "block"))]
     parts += [
@@ -38,8 +38,8 @@ def markdown(report: Mapping[str, Any]) -> str:
                     "rules",
                     "union 2 %",
                     "5 %",
-                    "union's false positives",
-                    "",
+                    "its false positives",
+                    "at 5 %",
                 ),
                 (
                     (
