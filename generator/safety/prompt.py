@@ -73,7 +73,8 @@ def _judged(text: str, policy: Policy, guard: Guard | None) -> tuple[Decision, R
         learned = policy.learned.read(read.without_harmless)
         scores = dict(learned.scores)
         matches = _doubted(matches, scores, policy)
-        matches += learned_matches(learned, read.contexts, policy)
+        found = learned_matches(learned, read.contexts, policy)
+        matches += [match for match in found if _adds(match, matches, policy)]
     if guard is not None and not _hash_only(matches):
         matches += guard_matches(guard, normalised, policy)
     if fault is not None:
@@ -114,6 +115,19 @@ def _decision(
 
 def _hash_only(matches: Iterable[Match]) -> bool:
     return any(match.code == _HASH_ONLY_CODE for match in matches)
+
+
+def _adds(match: Match, by_rules: list[Match], policy: Policy) -> bool:
+    """False for a finding of the head that changes nothing: rules say as much, with words to point at.
+
+    A name that rules rewrite is no review because the head knows it for a name, too.
+    """
+    if not match.rule_id.startswith("head."):
+        return True
+    rewritten = any(rule.action is Action.REWRITE for rule in by_rules)
+    if rewritten and policy.codes[match.code].action is Action.REWRITE:
+        return False
+    return all(match.action.severity > rule.action.severity for rule in by_rules)
 
 
 def _doubted(matches: list[Match], scores: dict[str, float], policy: Policy) -> list[Match]:

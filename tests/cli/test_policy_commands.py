@@ -71,14 +71,14 @@ def test_a_newcomer_adds_a_rule_a_concept_and_an_exception_and_tests_them(tmp_pa
 def test_a_diff_names_parts_and_the_prompts_that_are_decided_otherwise(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     safety("policy", "export", str(folder))
-    english = (folder / "en.yaml").read_text(encoding="utf-8")
-    (folder / "en.yaml").write_text(english.replace("nude, naked, nudity", "nude, nudity"), encoding="utf-8")
+    works = (folder / "works.yaml").read_text(encoding="utf-8")
+    (folder / "works.yaml").write_text(works.replace("pikachu, ", "", 1), encoding="utf-8")
     prompts = tmp_path / "prompts.csv"
-    prompts.write_text("text\na naked woman lies on a sofa\na red ball\n", encoding="utf-8")
+    prompts.write_text("text\nPikachu runs through a meadow\na red ball\n", encoding="utf-8")
     done = safety("policy", "diff", "shipped", str(folder), "--prompts", str(prompts), "--json")
     report = json.loads(done.stdout)
-    assert report["changes"] == [{"part": "list en_nudity", "old": ["naked"], "new": []}]
-    assert [row["text"] for row in report["drift"]] == ["a naked woman lies on a sofa"]
+    assert [(one["old"], one["new"]) for one in report["changes"]] == [(["pikachu"], [])]
+    assert [row["text"] for row in report["drift"]] == ["Pikachu runs through a meadow"]
     assert done.exit_code == 0
 
 
