@@ -85,7 +85,10 @@ def show(
 def check(
     policy: Named = None,
     cases: Annotated[
-        Path | None, typer.Option(help="CSV with text,action,codes; default: cases.csv of the folder.")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="CSV with text,action,codes; default: cases.csv of the folder."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -142,7 +145,12 @@ def diff(
     old: Annotated[str, typer.Argument(help="A policy folder, `shipped`, or a version.")],
     new: Annotated[str, typer.Argument(help="Another one.")],
     prompts: Annotated[
-        Path | None, typer.Option(help="CSV with a column `text`: list the prompts whose decision changes.")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="CSV with a column `text`: list the prompts whose decision changes.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

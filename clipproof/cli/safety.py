@@ -44,7 +44,10 @@ def check(
 def replay(
     run: Annotated[str, typer.Argument(help="A run key, from `ledger show` or `review list`.")],
     prompt: Annotated[
-        Path | None, typer.Option(help="File with the prompt, where the ledger keeps only its hash.")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="File with the prompt, where the ledger keeps only its hash."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +57,7 @@ def replay(
     from flows.settings import load_settings
 
     settings = load_settings()
-    text = prompt.read_text(encoding="utf-8") if prompt else None
+    text = prompt.read_text(encoding="utf-8", errors="surrogateescape") if prompt else None
     with open_home(settings) as home:
         rows = replay_run(home, run, text)
 

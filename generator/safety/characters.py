@@ -94,7 +94,7 @@ def _is_accent(char: str) -> bool:
     )
 
 
-_OVERRIDE = re.compile("[\u202d\u202e]([^\u202c-\u202e]+)")
+_OVERRIDE = re.compile("[\u202d\u202e]([^\u202c-\u202e]{3,})")
 
 
 def overridden(text: str) -> str:

@@ -29,6 +29,8 @@ from generator.safety.vocabulary import Vocabulary
 
 _TAXONOMY = "policy.yaml"
 _CONCEPTS = "concepts.yaml"
+_NEEDED_CODES = ("S0", "S1", "S2", "D1", "T1", "O1", "F1", "F2", "G1")
+"""Codes that the checks themselves give, whatever the rules are."""
 _SUFFIXES = (".yaml", ".txt", ".safetensors")
 _MAX_FILE_BYTES = 16 * 2**20
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -117,6 +119,12 @@ def load_policy(sources: Mapping[str, bytes]) -> Policy:
     Raises PolicyError that names the file and, where it can, the rule.
     """
     taxonomy, concepts, rule_files = parse_policy(sources)
+    missing = [code for code in _NEEDED_CODES if code not in taxonomy.codes]
+    if missing:
+        raise PolicyError(
+            f"{_TAXONOMY}: the codes {', '.join(missing)} are missing",
+            hint="Change their action instead of removing them.",
+        )
     groups = _Groups(rule_files)
     rules = groups.compile(rule_files, taxonomy.codes)
     harmless = groups.number(

@@ -53,6 +53,14 @@ def test_a_list_may_be_defined_only_once() -> None:
         load_policy(sources)
 
 
+@pytest.mark.parametrize("code", ["S0", "O1", "F1", "F2", "G1"])
+def test_codes_that_the_checks_themselves_give_cannot_be_removed(code: str) -> None:
+    taxonomy = TAXONOMY.replace(f"\n  {code}:".encode(), b"\n  Z9:")
+    with pytest.raises(PolicyError, match=f"the codes {code} are missing") as caught:
+        load_policy({"policy.yaml": taxonomy})
+    assert caught.value.hint
+
+
 def test_a_folder_without_a_taxonomy_is_refused() -> None:
     with pytest.raises(PolicyError, match=r"policy\.yaml is missing"):
         load_policy({"house.yaml": b""})
