@@ -78,11 +78,14 @@ def _models(settings: Settings, repair: bool) -> list[Check]:
         policy = policy_in_force(settings)
         check_prompt("a red ball", policy=policy)  # loads the sentence encoder, whose digest the policy pins
         checks.append(Check("prompt policy", "ok", policy.version))
+    except SafetyError as error:
+        checks.append(Check("prompt policy", "bad", f"{error}; {error.hint}"))
+    try:
         guard = guard_in_force(settings)
         if guard is not None:
             checks.append(Check("LLM guard", "ok", guard.name))
     except SafetyError as error:
-        checks.append(Check("prompt policy", "bad", f"{error}; {error.hint}"))
+        checks.append(Check("LLM guard", "bad", f"{error}; {error.hint}"))
     try:
         checks.append(Check("embedded model", "ok", f"weights {find_model(None).weights_digest[:16]}"))
     except (GeneratorError, OSError) as error:

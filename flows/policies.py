@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,9 +50,8 @@ def keep_policy(settings: Settings, policy: Policy) -> Path:
 
 def kept_policy(settings: Settings, version: str) -> Policy:
     """The policy of a past decision; raises PolicyError where it is not kept, or not what its name says."""
-    for policy in (policy_in_force(settings), shipped_policy()):
-        if policy.version == version:
-            return policy
+    if shipped_policy().version == version:
+        return shipped_policy()
     path = settings.home / "policies" / f"{version}.zip"
     if Path(version).name != version or not path.is_file():
         raise PolicyError(
@@ -63,7 +63,7 @@ def kept_policy(settings: Settings, version: str) -> Policy:
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_KEPT_BYTES:
                 raise PolicyError(f"{path} is too large for a policy", hint="Restore it from a backup.")
             sources = {entry.filename: archive.read(entry) for entry in archive.infolist()}
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError) as error:
         raise PolicyError(f"{path} cannot be read: {error}", hint="Restore it from a backup.") from error
     policy = load_policy(sources)
     if policy.version != version:

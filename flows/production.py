@@ -59,7 +59,10 @@ class Job:
         """Equal jobs under the same policy have equal keys, and so one clip."""
         if self.run_id:
             return self.run_id
-        asked = asdict(self) | {"policy_version": policy_in_force(load_settings()).version}
+        settings = load_settings()
+        asked = asdict(self) | {"policy_version": policy_in_force(settings).version}
+        if settings.guard_model is not None:
+            asked["guard"] = str(settings.guard_model)
         return hashlib.sha256(canonical_json(asked).encode()).hexdigest()[:32]
 
 
@@ -150,7 +153,9 @@ def generate_frames(home: Home, job: Job, cleared: Cleared, folder: Path, progre
 def check_frames(home: Home, run: Run, folder: Path) -> Outcome | None:
     """The frame check, recorded; None where the pictures may be shown."""
     frames, fps, _ = read_raw(folder)
-    decision = safety.check_frames(frames, fps=float(fps), policy=policy_in_force(home.settings))
+    policy = policy_in_force(home.settings)
+    keep_policy(home.settings, policy)
+    decision = safety.check_frames(frames, fps=float(fps), policy=policy)
     record = json.loads(decision.to_json())
     if decision.action in ("block", "review"):
         home.ledger.record_refusal(

@@ -32,7 +32,9 @@ def replay_run(home: Home, run_key: str, prompt: str | None = None) -> list[dict
         text = decided.prompt_text
         if text is None:
             text = prompt
-            if text is None or run.salt is None or not _is_of(text, run.salt, decided):
+            if text is not None and text.endswith("\n") and not _is_of(text, run.salt, decided):
+                text = text.removesuffix("\n").removesuffix("\r")  # what an editor or `echo` adds
+            if text is None or not _is_of(text, run.salt, decided):
                 raise PromptNotKept(
                     "the ledger keeps only the hash of this prompt, and "
                     + ("none was given" if prompt is None else "the given one has another"),
@@ -52,6 +54,8 @@ def replay_run(home: Home, run_key: str, prompt: str | None = None) -> list[dict
                 "replayed": replayed,
             }
         )
+    if not rows:
+        raise PromptNotKept(f"run {run_key} has no decision on a prompt", hint="There is nothing to replay.")
     return rows
 
 
@@ -70,5 +74,5 @@ def without_text(record: dict[str, Any]) -> dict[str, Any]:
     return record | {"normalised": None, "rewrite": None, "changes": [], "matches": matches}
 
 
-def _is_of(text: str, salt: bytes, decided: RecordedDecision) -> bool:
-    return PromptCommitment.of(text, salt=salt).digest == decided.prompt_sha256
+def _is_of(text: str, salt: bytes | None, decided: RecordedDecision) -> bool:
+    return salt is not None and PromptCommitment.of(text, salt=salt).digest == decided.prompt_sha256

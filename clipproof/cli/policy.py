@@ -244,6 +244,9 @@ def _texts(path: Path) -> list[str]:
     csv.field_size_limit(min(sys.maxsize, 2**24))
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            return [row["text"] for row in csv.DictReader(stream)]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise typer.BadParameter(f"{path}: no CSV with a column `text`") from error
+            reader = csv.DictReader(stream)
+            if "text" in (reader.fieldnames or ()):
+                return [row["text"] for row in reader if row["text"]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise typer.BadParameter(f"{path}: no CSV in UTF-8: {error}") from error
+    raise typer.BadParameter(f"{path}: no CSV with a column `text`")

@@ -57,7 +57,8 @@ def replay(
     from flows.settings import load_settings
 
     settings = load_settings()
-    text = prompt.read_text(encoding="utf-8", errors="surrogateescape") if prompt else None
+    # Bytes, because reading as text would turn CR LF into LF, which has another hash.
+    text = prompt.read_bytes().decode("utf-8", "surrogateescape") if prompt else None
     with open_home(settings) as home:
         rows = replay_run(home, run, text)
 

@@ -40,10 +40,11 @@ def read_cases(content: bytes) -> list[Case]:
     """The cases of a CSV file; raises PolicyError that names the line."""
     try:
         reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        columns = set(reader.fieldnames or ())
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise PolicyError(f"{CASES}: not CSV in UTF-8: {error}", hint="Save it as UTF-8.") from error
-    if rows and not set(_COLUMNS) <= set(rows[0]):
+    if not set(_COLUMNS) <= columns:
         raise PolicyError(f"{CASES}: needs the columns {', '.join(_COLUMNS)}", hint="Add the header line.")
     cases = []
     for line, row in enumerate(rows, start=2):

@@ -43,6 +43,7 @@ SHIELD_GEMMA_GUIDELINES = {
 }
 
 _MAX_NEW_TOKENS = 24
+_TURN_TOKENS = ("<start_of_turn>", "<end_of_turn>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 _ANSWER = re.compile(r"^\s*(?P<verdict>safe|unsafe)\b(?P<rest>[\sS\d,]*)", re.IGNORECASE)
 
 
@@ -74,7 +75,7 @@ class LlamaGuard:
         self._codes = codes
 
     def findings(self, text: str) -> tuple[GuardFinding, ...]:
-        prompt = _chat_ids(self._tokenizer, [{"role": "user", "content": text}])
+        prompt = _chat_ids(self._tokenizer, [{"role": "user", "content": _disarmed(self._tokenizer, text)}])
         output = self._model.generate(
             prompt, max_new_tokens=_MAX_NEW_TOKENS, do_sample=False, pad_token_id=self._tokenizer.eos_token_id
         )
@@ -124,9 +125,10 @@ class ShieldGemma:
     def _probability(self, text: str, guideline: str) -> float:
         import torch
 
+        asked = _disarmed(self._tokenizer, text).strip()
         question = (
             "You are a policy expert trying to help determine whether a user prompt is in violation of the defined "
-            f"safety policies.\n\n<start_of_turn>\nHuman Question: {text.strip()}\n<end_of_turn>\n\n"
+            f"safety policies.\n\n<start_of_turn>\nHuman Question: {asked}\n<end_of_turn>\n\n"
             f"Our safety principle is defined in the below:\n\n* {guideline}\n\n"
             "Does the human question violate the above principle? Your answer must start with 'Yes' or 'No'."
         )
@@ -168,6 +170,13 @@ def _load(folder: Path) -> tuple[Any, Any, str]:
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return tokenizer, model.eval(), f"{folder.name}@{digest.hexdigest()[:12]}"
+
+
+def _disarmed(tokenizer: Any, text: str) -> str:
+    """`text` without the tokenizer's control tokens: a prompt must not end its own turn and answer for the guard."""
+    for token in (*tokenizer.all_special_tokens, *_TURN_TOKENS):
+        text = re.sub(re.escape(token), " ", text, flags=re.IGNORECASE)
+    return text
 
 
 def _chat_ids(tokenizer: Any, messages: list[dict[str, str]]) -> Any:

@@ -24,7 +24,7 @@ from generator.safety.rules import (
     PolicyFile,
     RuleFile,
 )
-from generator.safety.terms import TermIndex
+from generator.safety.terms import TermIndex, tokenise
 from generator.safety.vocabulary import Vocabulary
 
 _TAXONOMY = "policy.yaml"
@@ -189,7 +189,8 @@ def _learned(
                 hint="Pin that encoder, or train the head again.",
             )
     for name, code in taxonomy.codes.items():
-        if (code.review_from or code.block_from) is not None and (head is None or name not in head.codes):
+        has_thresholds = code.review_from is not None or code.block_from is not None
+        if has_thresholds and (head is None or name not in head.codes):
             raise PolicyError(
                 f"{_TAXONOMY}: code {name} has thresholds, and the head does not know it",
                 hint="Remove review_from and block_from, or train a head with that code.",
@@ -213,7 +214,11 @@ def _digest(sources: Mapping[str, bytes]) -> str:
 def _parse(name: str, content: bytes, model: type[_Model]) -> _Model:
     try:
         written: Any = yaml.load(content, Loader=_LOADER)  # noqa: S506 - a safe loader, see _LOADER
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: no UTF-8, or an impossible date
         raise PolicyError(f"{name}: not YAML: {error}", hint="Check the indentation and quotes.") from error
     try:
         return model.model_validate(written if written is not None else {})
@@ -262,6 +267,8 @@ class _Groups:
         flat: list[str] = []
         for term in terms:
             if not term.startswith("@"):
+                if not tokenise(term):
+                    raise PolicyError(f"{where}: {term!r} holds no word", hint="Terms are words.")
                 flat.append(term.casefold())
                 continue
             if term[1:] not in self._named:

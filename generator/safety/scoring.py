@@ -1,6 +1,5 @@
 """From scores and concepts to matches, by the thresholds of the policy."""
 
-import math
 from collections.abc import Collection, Mapping
 
 from generator.safety.decision import Action, Match
@@ -9,6 +8,7 @@ from generator.safety.guard import NO_ANSWER, Guard
 from generator.safety.head import ANY
 from generator.safety.learned import LearnedReading
 from generator.safety.policy import Policy
+from generator.safety.rules import Code
 
 _NO_ANSWER_CODE = "G1"
 
@@ -59,19 +59,27 @@ def guard_matches(guard: Guard, text: str, policy: Policy) -> list[Match]:
 
 
 def _head_finding(scores: Mapping[str, float], exempt: Collection[str], policy: Policy) -> Match | None:
-    """The head's one finding: of the codes above their threshold the likeliest; else, where the score of any
-    harm is above its own, the likeliest of all. Neighbouring codes (violence, gore, disturbing) score high
+    """The head's one finding: of the codes that have an action here the likeliest; else, where the score of any
+    harm is above its own threshold, the likeliest of all. Neighbouring codes (violence, gore, disturbing) score high
     together: naming all of them would say more than the head knows.
     """
     known = {name: score for name, score in scores.items() if name in policy.codes}
-    above = [name for name in known if known[name] >= (policy.codes[name].review_from or math.inf)]
+    above = [name for name in known if _action(known[name], policy.codes[name], name in exempt) is not None]
     harmful = policy.review_from is not None and scores.get(ANY, 0.0) >= policy.review_from
     named = max(above or (known if harmful else ()), key=lambda name: known[name], default=None)
     if named is None:
         return None
     code, score = policy.codes[named], known[named]
-    block = code.block_from is not None and score >= code.block_from
-    if named in exempt and not block:
+    action = _action(score, code, named in exempt) or (None if named in exempt else Action.REVIEW)
+    if action is None:
         return None
-    action = Action.BLOCK if block and named not in exempt else Action.REVIEW
     return Match(f"head.{named}", named, action, f"{score:.3f}", code.explain, code.change)
+
+
+def _action(score: float, code: Code, exempt: bool) -> Action | None:
+    """What a score means by the code's own thresholds; an exception takes one step off."""
+    if code.block_from is not None and score >= code.block_from:
+        return Action.REVIEW if exempt else Action.BLOCK
+    if code.review_from is not None and score >= code.review_from and not exempt:
+        return Action.REVIEW
+    return None

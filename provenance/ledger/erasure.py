@@ -24,7 +24,7 @@ from provenance.ledger.schema import (
 )
 
 # What a decision and a generation say in words of the prompt, or as a hash that could be guessed.
-_DECISION_WORDS = {"normalised": None, "rewrite": None, "text_sha256": None}
+_DECISION_WORDS: dict[str, Any] = {"normalised": None, "rewrite": None, "text_sha256": None, "changes": []}
 # Of a rule that fired: its explanation and its proposed change are made with the words that were read.
 _MATCH_WORDS = {"span": "", "explanation": "", "change": ""}
 _PARAMETER_WORDS = ("prompt", "negative_prompt", "prompt_report", "request_digest", "adjustments")

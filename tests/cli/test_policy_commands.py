@@ -96,3 +96,20 @@ def test_what_is_no_policy_is_a_user_mistake_without_a_traceback(tmp_path: Path)
         assert "Traceback" not in done.output
     assert safety("policy", "export", str(broken)).exit_code != 0
     assert (broken / "policy.yaml").read_text(encoding="utf-8") == "version: one"
+
+
+def test_files_that_are_missing_or_have_no_such_column_are_user_mistakes(tmp_path: Path) -> None:
+    short = tmp_path / "short.csv"
+    short.write_text("id,text\n1\n", encoding="utf-8")
+    other = tmp_path / "other.csv"
+    other.write_text("id,prompt\n", encoding="utf-8")
+    assert safety("policy", "diff", "shipped", "shipped", "--prompts", str(short)).exit_code == 0
+    for arguments in (
+        ("policy", "diff", "shipped", "shipped", "--prompts", str(other)),
+        ("policy", "check", "--cases", str(tmp_path / "nowhere.csv")),
+        ("policy", "check", "--cases", str(other)),
+        ("replay", "a-run", "--prompt", str(tmp_path / "nowhere.txt")),
+    ):
+        done = safety(*arguments)
+        assert done.exit_code != 0
+        assert not isinstance(done.exception, (OSError, TypeError, KeyError)), done.exception

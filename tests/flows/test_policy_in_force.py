@@ -71,7 +71,7 @@ def test_a_refused_prompt_is_replayed_from_its_text_alone(strict: Home) -> None:
         replay_run(strict, key)
     with pytest.raises(PromptNotKept, match="has another"):
         replay_run(strict, key, text + ".")
-    (row,) = replay_run(strict, key, text)
+    (row,) = replay_run(strict, key, text + "\r\n")
     assert row["same"]
     assert "neighbour" not in json.dumps(row)
 
@@ -95,3 +95,12 @@ def test_a_folder_that_is_no_policy_is_told(home: Home, tmp_path: Path) -> None:
     nowhere = home.settings.model_copy(update={"policy": tmp_path / "nowhere"})
     with pytest.raises(PolicyError, match="nowhere"):
         policy_in_force(nowhere)
+
+
+def test_past_decisions_stay_readable_while_the_policy_in_force_is_broken(
+    home: Home, strict: Home, folder: Path
+) -> None:
+    key, _ = decide(home, "put my neighbour's face on this singer")
+    (folder / "policy.yaml").write_text("version: one", encoding="utf-8")
+    (row,) = replay_run(strict, key)
+    assert row["same"]

@@ -14,7 +14,9 @@ from generator.safety.corpus import Example, read_corpus
 from generator.safety.encoder import DIMENSIONS, encoder_sha256
 from generator.safety.errors import CorpusError
 from generator.safety.head import ANY, head_bytes, load_head, stretches
+from generator.safety.learned import LearnedReading
 from generator.safety.policy import shipped_policy, shipped_sources
+from generator.safety.scoring import learned_matches
 from generator.safety.train import Recipe, embedded, train
 
 SHIPPED = shipped_sources()
@@ -84,6 +86,33 @@ def test_the_score_of_any_harm_speaks_under_the_likeliest_code() -> None:
     policy = load_policy(SHIPPED | sources)
     assert check_prompt(HARM, policy=policy).codes == ("T1",)
     assert check_prompt("a red ball bounces on grass", policy=policy).codes == ()
+
+
+@pytest.mark.parametrize(
+    ("scores", "contexts", "expected"),
+    [
+        ({"P1": 0.996, "S1": 0.9955}, {"satire"}, ("head.S1", "block")),
+        ({"V1": 0.984, "S2": 0.98}, {"teaching"}, ("head.S2", "review")),
+        ({"D1": 0.99, "V1": 0.9}, set(), ("head.D1", "review")),
+        ({"V1": 0.99}, {"stage"}, ("head.V1", "review")),
+        ({"V1": 0.94}, {"stage"}, None),
+        ({"H1": 0.2}, set(), None),
+    ],
+)
+def test_an_exception_hides_its_own_codes_and_no_others(
+    scores: dict[str, float], contexts: set[str], expected: tuple[str, str] | None
+) -> None:
+    limits = {code: {"review_from": 0.9} for code in ("P1", "S2", "D1")}
+    limits |= {code: {"review_from": 0.9, "block_from": 0.985} for code in ("S1", "V1", "H1")}
+    policy = policy_with(one_unit_head(HARM, codes=(ANY, *limits)), **limits)
+    found = learned_matches(LearnedReading(scores), contexts, policy)
+    assert [(match.rule_id, match.action.value) for match in found] == ([expected] if expected else [])
+
+
+def test_a_code_may_only_block() -> None:
+    policy = policy_with(one_unit_head(HARM, codes=(ANY, "H1")), H1={"block_from": 0.5})
+    assert learned_matches(LearnedReading({"H1": 0.6}), (), policy)[0].action is Action.BLOCK
+    assert learned_matches(LearnedReading({"H1": 0.4}), (), policy) == []
 
 
 def test_harm_in_one_sentence_of_a_long_prompt_is_not_averaged_away() -> None:

@@ -39,6 +39,8 @@ def policy_of(rules: str):
         ("lists: {a: '@b', b: '@a'}\nrules: [{id: en.v1.x, code: V1, any_of: '@a'}]", "in a circle"),
         ("rules: [{id: en.v1.x, code: V1, any_of: kill", "house.yaml: not YAML"),
         ("rulez: []", "house.yaml: rulez"),
+        ("rules: [{id: en.v1.x, code: V1, any_of: '!!!'}]", "rule en.v1.x: '!!!' holds no word"),
+        ("rules: [{id: en.v1.x, code: V1, any_of: 2020-13-45}]", "house.yaml: not YAML"),
     ],
 )
 def test_a_malformed_rule_is_named(rules: str, says: str) -> None:
