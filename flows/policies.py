@@ -63,7 +63,7 @@ def kept_policy(settings: Settings, version: str) -> Policy:
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_KEPT_BYTES:
                 raise PolicyError(f"{path} is too large for a policy", hint="Restore it from a backup.")
             sources = {entry.filename: archive.read(entry) for entry in archive.infolist()}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError) as error:
         raise PolicyError(f"{path} cannot be read: {error}", hint="Restore it from a backup.") from error
     policy = load_policy(sources)
     if policy.version != version:

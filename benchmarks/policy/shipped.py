@@ -28,7 +28,8 @@ def judge(examples: Iterable[Example], policy: Policy) -> list[Judged]:
 def shares(
     judged: Iterable[Judged], key: Callable[[Example], str], *, own_code: bool = False
 ) -> dict[str, dict[str, float]]:
-    """Per key: how many, and the shares with any action, with review or block, with block.
+    """Per key: how many, and the shares with any action, with review or block, with block,
+    and with a note on physics.
 
     With `own_code` also how often the example's own code is among the decision's.
     """
@@ -43,6 +44,7 @@ def shares(
             "any": sum(action is not Action.ALLOW for action in actions) / len(group),
             "stop": sum(action in (Action.REVIEW, Action.BLOCK) for action in actions) / len(group),
             "block": sum(action is Action.BLOCK for action in actions) / len(group),
+            "note": sum(bool(one.decision.notes) for one in group) / len(group),
         }
         if own_code:
             table[name]["own code"] = sum(one.example.code in one.decision.codes for one in group) / len(

@@ -12,7 +12,10 @@ def markdown(report: Mapping[str, Any]) -> str:
         "### Frozen test sets, unsafe",
         _shares(frozen["codes"], ("n", "any", "stop", "block", "own code", "rules alone")),
     ]
-    parts += ["### Frozen test sets, harmless", _shares(frozen["harmless"], ("n", "any", "stop", "block"))]
+    parts += [
+        "### Frozen test sets, harmless",
+        _shares(frozen["harmless"], ("n", "any", "stop", "block", "note")),
+    ]
     parts += [
         "### Head alone and with rules, at shares of false positives on the frozen ordinary prompts",
         _table(
@@ -63,7 +66,7 @@ def markdown(report: Mapping[str, Any]) -> str:
                 ),
             ),
             "### Sets that the head was trained on",
-            _shares(report["trained_on"], ("n", "any", "stop", "block")),
+            _shares(report["trained_on"], ("n", "any", "stop", "block", "note")),
         ]
     parts += [
         "### Disguises of prompts that are stopped in plain form",

@@ -25,6 +25,7 @@ def decided(ledger: Ledger) -> str:
         "policy_version": "1",
         "normalised": SECRET,
         "rewrite": f"not {SECRET}",
+        "changes": [{"from": SECRET, "to": "another place"}],
         "matches": [{"code": "L1", "span": SECRET, "explanation": f"{SECRET} is a person"}],
     }
     number = ledger.record_decision("a-run", decision, commitment.digest, SECRET, prompt_salt=run.salt)
