@@ -90,11 +90,11 @@ def _models(settings: Settings, repair: bool) -> list[Check]:
         checks.append(Check("embedded model", "ok", f"weights {find_model(None).weights_digest[:16]}"))
     except (GeneratorError, OSError) as error:
         checks.append(Check("embedded model", "bad", str(error)))
+    from detector.audit import Detector
     from detector.errors import DetectorError
-    from detector.head import DEFAULT_HEAD, load_head
 
     try:
-        head = load_head(DEFAULT_HEAD)
+        head = Detector.load().head
         checks.append(Check("detector head", "ok", f"{head.head_id} {head.digest[:16]}"))
     except (DetectorError, OSError) as error:
         checks.append(Check("detector head", "bad", str(error)))

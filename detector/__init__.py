@@ -1,14 +1,14 @@
 """Is this clip generated? A calibrated, cautious answer from its pictures, with the evidence and the error
 rates.
 
-`audit_clip(path)` is the whole interface for one clip; `python -m detector.train` fits heads.
+`audit_clip(path)` is the whole interface for one clip; a `Detector` is loaded once for many.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detector.audit import AuditReport, Evidence, Segment, audit_clip
+    from detector.audit import AuditReport, Detector, Evidence, Segment, audit_clip
     from detector.encoders import Encoder, OpenClipEncoder
     from detector.errors import (
         DetectorError,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AuditReport": "detector.audit",
+    "Detector": "detector.audit",
     "DetectorError": "detector.errors",
     "Encoder": "detector.encoders",
     "EncoderUnavailable": "detector.errors",
@@ -37,6 +38,7 @@ _HOMES = {
 
 __all__ = [
     "AuditReport",
+    "Detector",
     "DetectorError",
     "Encoder",
     "EncoderUnavailable",

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from detector.calibration import Verdict
 from detector.encoders import Encoder
 from detector.errors import HeadMismatch, HeadNotFound
-from detector.features import extract, schema
-from detector.features.embedding import embedding_features
-from detector.head import DEFAULT_HEAD, Contract, Head, clip_score, load_head
-from detector.normal_form import PREPROCESS_ID, Normalised, Window, normalise_clip, to_rgb
+from detector.examine import Examination, examine_clip, layout_of
+from detector.features import schema
+from detector.head import ENCODER_HEAD, PLAIN_HEAD, Contract, Head, clip_score, load_head
+from detector.normal_form import PREPROCESS_ID
+from detector.wheel_encoder import WHEEL_ID, WheelEncoder, wheel_installed
 from media import Limits
 
 NEUTRAL = 0.5
@@ -28,10 +29,19 @@ FAMILY_WORDS = {
     "flow": "how well smooth motion explains each next frame",
     "flicker": "brightness and texture that change without motion",
     "filters": "edges, grain and colour contrasts of single frames",
-    "encoder_mean": "what an image encoder sees in the frames",
-    "encoder_std": "how much that varies",
-    "encoder_path": "the path of its embeddings through time",
 }
+ENCODER_WORDS = {
+    "mean": "what an image encoder sees in the frames",
+    "std": "how much that varies",
+    "path": "the path of its embeddings through time",
+}
+
+
+def block_words(block: str) -> str:
+    """What a block of features looks at, in plain words."""
+    if block.startswith("encoder_probes"):
+        return "how the frames compare with words for generated and for filmed pictures"
+    return FAMILY_WORDS.get(block) or ENCODER_WORDS[block.rsplit("_", 1)[1]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class AuditReport:
     """
 
     path: str
+    sha256: str
     p_ai: float
     verdict: Verdict
     segments: tuple[Segment, ...]
@@ -87,27 +98,16 @@ class AuditReport:
         return json.dumps(self.to_dict(), indent=2, sort_keys=True)
 
 
-def window_features(
-    window: Window, families: tuple[str, ...], encoder: Encoder | None
-) -> npt.NDArray[np.float32]:
-    """float32 features of a window in the order of `schema(families, encoder.dim)`."""
-    luma, chroma = window.planes()
-    vector = extract(luma, chroma, families)
-    if encoder is None:
-        return vector
-    return np.concatenate([vector, embedding_features(encoder.embed(to_rgb(luma, chroma)))])
-
-
 def contract_here(families: tuple[str, ...], encoder: Encoder | None) -> Contract:
     """What features made by this version with that encoder are."""
-    dim = encoder.dim if encoder else 0
+    layout = layout_of(encoder)
     return Contract(
         preprocess=PREPROCESS_ID,
         families=families,
-        schema_digest=schema(families, dim).digest,
+        schema_digest=schema(families, layout).digest,
         encoder=encoder.id if encoder else None,
         encoder_digest=encoder.digest if encoder else None,
-        encoder_dim=dim,
+        encoder_layout=layout,
     )
 
 
@@ -116,32 +116,75 @@ def audit_clip(
     *,
     head: Head | str | Path | None = None,
     encoder: Encoder | None = None,
+    cache: Path | None = None,
     max_windows: int = 64,
     limits: Limits | None = None,
 ) -> AuditReport:
     """The detector's report on the clip at `path`.
 
-    `head` is a loaded head, the name of a shipped one or a folder; without it the shipped temporal head is
-    used. A head fitted with an encoder needs that `encoder`. At most about `max_windows` windows are
-    scored, evenly spaced. Raises `HeadNotFound`, `HeadMismatch`, and the errors of `media` for a file that
-    cannot be read.
+    `head` is a loaded head, the name of a shipped one or a folder; without it the best shipped one that runs
+    here is used. A head fitted with an encoder that you brought needs that `encoder`. Features are kept in the
+    folder `cache`, if given. At most about `max_windows` windows are scored, evenly spaced. Raises
+    `HeadNotFound`, `HeadMismatch`, `EncoderUnavailable`, and the errors of `media` for a file that cannot be
+    read.
     """
-    if head is None and encoder is not None:
-        raise HeadNotFound(
-            f"no shipped head belongs to encoder {encoder.id}",
-            hint="Fit one with python -m detector.train --encoder NAME --checkpoint PATH, then name it.",
+    detector = Detector.load(head, encoder)
+    return detector.audit(path, cache=cache, max_windows=max_windows, limits=limits)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A head and the encoder that it needs, loaded once for many clips."""
+
+    head: Head
+    encoder: Encoder | None
+
+    @classmethod
+    def load(cls, head: Head | str | Path | None = None, encoder: Encoder | None = None) -> "Detector":
+        """Checks that the two belong together; arguments and errors as in `audit_clip`."""
+        if head is None and encoder is not None:
+            raise HeadNotFound(
+                f"no shipped head belongs to encoder {encoder.id}",
+                hint="Fit one with clipproof audit fit --encoder NAME --checkpoint PATH, then name it.",
+            )
+        if head is None:
+            head = ENCODER_HEAD if wheel_installed() else PLAIN_HEAD
+        head = head if isinstance(head, Head) else load_head(head)
+        if head.contract.encoder == WHEEL_ID and encoder is None:
+            encoder = WheelEncoder()
+        if head.contract.encoder and encoder is None:
+            raise HeadMismatch(
+                f"head {head.head_id} needs encoder {head.contract.encoder}",
+                hint="Load it with detector.OpenClipEncoder and pass it as encoder (--encoder, --checkpoint).",
+            )
+        head.check(contract_here(head.contract.families, encoder))
+        return cls(head, encoder)
+
+    def examine(
+        self,
+        path: str | Path,
+        *,
+        cache: Path | None = None,
+        max_windows: int = 64,
+        limits: Limits | None = None,
+    ) -> Examination:
+        """The clip measured as this head needs it. Raises the errors of `media`."""
+        return examine_clip(
+            Path(path),
+            families=self.head.contract.families,
+            encoder=self.encoder,
+            cache=cache,
+            max_windows=max_windows,
+            limits=limits,
         )
-    head = head if isinstance(head, Head) else load_head(head or DEFAULT_HEAD)
-    if head.contract.encoder and encoder is None:
-        raise HeadMismatch(
-            f"head {head.head_id} needs encoder {head.contract.encoder}",
-            hint="Load it with detector.OpenClipEncoder and pass it as encoder.",
-        )
-    head.check(contract_here(head.contract.families, encoder))
-    normalised = normalise_clip(Path(path), max_windows=max_windows, limits=limits)
-    usable = [w for w in normalised.windows if not w.fault]
-    features = np.array([window_features(w, head.contract.families, encoder) for w in usable])
-    return _report(str(path), head, normalised, features)
+
+    def judge(self, path: str | Path, examined: Examination) -> AuditReport:
+        """The report on what was measured; costs next to nothing."""
+        return _report(str(path), self.head, examined)
+
+    def audit(self, path: str | Path, **options: Any) -> AuditReport:
+        """`examine` (which takes the options), then `judge`."""
+        return self.judge(path, self.examine(path, **options))
 
 
 @dataclass(frozen=True)
@@ -168,30 +211,21 @@ def decide(head: Head, features: npt.NDArray[np.floating], obstacles: Sequence[s
     return Decision(head.probability(score), verdict, score, ood_score, tuple(obstacles))
 
 
-def clip_obstacles(normalised: Normalised) -> list[str]:
-    """Why a clip cannot be judged, in plain words; empty if it can."""
-    obstacles = [*normalised.limits]
-    if normalised.windows and all(w.fault for w in normalised.windows):
-        obstacles.append(f"nothing to judge: {'; '.join(sorted({w.fault for w in normalised.windows}))}")
-    if normalised.decode_errors > normalised.decoded:
-        obstacles.append(f"damaged: {normalised.decode_errors} packets do not decode")
-    return obstacles
-
-
-def _report(path: str, head: Head, normalised: Normalised, features: npt.NDArray[np.floating]) -> AuditReport:
-    decision = decide(head, features, clip_obstacles(normalised))
-    evidence = [Evidence("looked_at", _looked_at(normalised, len(features)))]
+def _report(path: str, head: Head, examined: Examination) -> AuditReport:
+    decision = decide(head, examined.x, examined.obstacles)
+    evidence = [Evidence("looked_at", _looked_at(examined))]
     evidence += [Evidence("limit", text) for text in decision.obstacles]
     if decision.score is not None:
         if decision.verdict == "inconclusive" and not decision.obstacles:
             evidence.append(Evidence("limit", _between(head, decision.score)))
-        evidence += [Evidence("reason", text) for text in _reasons(head, features)]
-    evidence += [Evidence("missing", text) for text in _missing(head, normalised)]
+        evidence += [Evidence("reason", text) for text in _reasons(head, examined.x)]
+    evidence += [Evidence("missing", text) for text in _missing(head, examined)]
     return AuditReport(
         path=path,
+        sha256=examined.sha256,
         p_ai=round(decision.p_ai, 6),
         verdict=decision.verdict,
-        segments=_segments(head, normalised, features, bool(decision.obstacles)),
+        segments=_segments(head, examined, bool(decision.obstacles)),
         evidence=tuple(evidence),
         ood_score=None if decision.ood_score is None else round(decision.ood_score, 4),
         error_rates=head.card.get("error_rates", {}),
@@ -200,12 +234,10 @@ def _report(path: str, head: Head, normalised: Normalised, features: npt.NDArray
     )
 
 
-def _segments(
-    head: Head, normalised: Normalised, features: npt.NDArray[np.floating], barred: bool
-) -> tuple[Segment, ...]:
+def _segments(head: Head, examined: Examination, barred: bool) -> tuple[Segment, ...]:
     segments = []
-    scores = iter(head.linear.score(features).tolist() if len(features) else ())
-    for window in normalised.windows:
+    scores = iter(head.linear.score(examined.x).tolist())
+    for window in examined.windows:
         start, end = round(window.start_s, 3), round(window.end_s, 3)
         if window.fault:
             segments.append(Segment(start, end, NEUTRAL, "inconclusive", window.fault))
@@ -216,13 +248,13 @@ def _segments(
     return tuple(segments)
 
 
-def _looked_at(normalised: Normalised, usable: int) -> str:
-    if not normalised.windows:
-        return f"{normalised.sampled} frames at {normalised.rate:.1f} a second: too few to look at motion"
-    count, frames = len(normalised.windows), normalised.windows[0].frames
+def _looked_at(examined: Examination) -> str:
+    if not examined.windows:
+        return f"{examined.sampled} frames at {examined.rate:.1f} a second: too few to look at motion"
+    count, frames = len(examined.windows), examined.windows[0].frames
     return (
-        f"{count} windows of {frames} frames at {normalised.rate:.1f} a second, {count - usable} of them set "
-        f"aside; pictures only, re-encoded, centre square of {normalised.crop_px:.0f} px"
+        f"{count} windows of {frames} frames at {examined.rate:.1f} a second, {count - len(examined.x)} of them "
+        f"set aside; pictures only, re-encoded, centre square of {examined.crop_px:.0f} px"
     )
 
 
@@ -239,26 +271,22 @@ def _between(head: Head, score: float) -> str:
 def _reasons(head: Head, features: npt.NDArray[np.floating]) -> list[str]:
     """What each family added to the score, strongest first."""
     share = (head.linear.standardise(features) * head.linear.weight).mean(0)
-    blocks = head.contract.schema.blocks
-    totals = {
-        b: float(sum(s for s, name in zip(share, blocks, strict=True) if name == b))
-        for b in dict.fromkeys(blocks)
-    }
+    totals: dict[str, float] = {}
+    for block, part in zip(head.contract.schema.blocks, share, strict=True):
+        words = block_words(block)
+        totals[words] = totals.get(words, 0.0) + float(part)
     ranked = sorted(totals.items(), key=lambda item: -abs(item[1]))
-    return [
-        f"{FAMILY_WORDS[block]} leans to {'AI' if total > 0 else 'camera'} ({total:+.2f})"
-        for block, total in ranked
-    ]
+    return [f"{words} leans to {'AI' if total > 0 else 'camera'} ({total:+.2f})" for words, total in ranked]
 
 
-def _missing(head: Head, normalised: Normalised) -> list[str]:
+def _missing(head: Head, examined: Examination) -> list[str]:
     missing = []
     if not head.contract.encoder:
         missing.append(
-            "no CLIP weights: motion and low-level filters only; what the pictures show is not looked at, and "
-            "the verdict is never stronger than 'likely'"
+            "no image encoder: motion and low-level filters only; what the pictures show is not looked at "
+            "(pip install 'clipproof[vit]', or bring CLIP weights)"
         )
     missing.append("sound, metadata, signatures and watermarks are not looked at here")
-    if normalised.decode_errors:
-        missing.append(f"{normalised.decode_errors} packets of the file do not decode")
+    if examined.decode_errors:
+        missing.append(f"{examined.decode_errors} packets of the file do not decode")
     return missing

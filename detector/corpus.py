@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from detector.audit import clip_obstacles, window_features
 from detector.encoders import Encoder
 from detector.errors import TrainingDataError
+from detector.examine import clip_obstacles, layout_of, window_features
 from detector.features import VERSION, schema
 from detector.features.trajectory import orientation_maps, pool
 from detector.normal_form import (
@@ -101,12 +101,11 @@ def load_example(
 ) -> Example:
     """The example of a clip, from the cache or made now; raises the errors of `media`."""
     sha256 = file_digest(clip).hex()
-    dim = encoder.dim if encoder else 0
     key = [
         sha256,
         PREPROCESS_ID,
         VERSION,
-        schema(families, dim).digest,
+        schema(families, layout_of(encoder)).digest,
         list(rates),
         MAX_WINDOWS,
         EXTRA_WINDOWS,
@@ -136,20 +135,14 @@ def _measure(
 ) -> dict[str, npt.NDArray[np.generic]]:
     main, *others = normalise_at_rates(clip, rates, max_windows=MAX_WINDOWS)
     usable = [w for w in main.windows if not w.fault]
-    width = len(schema(families, encoder.dim if encoder else 0).names)
-
-    def rows(windows: Sequence[Window]) -> npt.NDArray[np.float32]:
-        made = [window_features(w, families, encoder) for w in windows]
-        return np.array(made, np.float32).reshape(-1, width)
-
     extra: list[Window] = []
     for other in others:
         if RATE_RANGE[0] <= other.rate <= RATE_RANGE[1]:
             extra += [w for w in other.windows if not w.fault][:EXTRA_WINDOWS]
     weight = sum(len(w.bitstream) for w in main.windows) / max(1, sum(w.frames for w in main.windows))
     return {
-        "x": rows(usable),
-        "extra": rows(extra),
+        "x": window_features(usable, families, encoder),
+        "extra": window_features(extra, families, encoder),
         "content": one_frame_content(main),
         "survivors": np.array([main.rate, main.crop_px, weight], np.float32),
         "obstacles": np.array(clip_obstacles(main), np.str_),

@@ -13,12 +13,16 @@ import numpy.typing as npt
 from detector.calibration import Conformal, Platt, Verdict
 from detector.errors import HeadMismatch, HeadNotFound
 from detector.features import Schema, schema
+from detector.features.embedding import Layout
 
 Floats = npt.NDArray[np.float64]
 
 HEADS_DIR = Path(__file__).parent / "heads"
-DEFAULT_HEAD = "temporal-v1"
-FORMAT = "detector-head/1"
+PLAIN_HEAD = "temporal-v2"
+"""Needs nothing but what is always installed."""
+ENCODER_HEAD = "vit-v2"
+"""Needs the extra `vit`."""
+FORMAT = "detector-head/2"
 CLIP_DEVIATIONS = 6.0
 
 
@@ -31,11 +35,11 @@ class Contract:
     schema_digest: str
     encoder: str | None = None
     encoder_digest: str | None = None
-    encoder_dim: int = 0
+    encoder_layout: Layout | None = None
 
     @property
     def schema(self) -> Schema:
-        return schema(self.families, self.encoder_dim)
+        return schema(self.families, self.encoder_layout)
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def save_head(head: Head, folder: Path) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def load_head(name: str | Path = DEFAULT_HEAD) -> Head:
+def load_head(name: str | Path = PLAIN_HEAD) -> Head:
     """The shipped head of that name, or the head in that folder.
 
     Raises `HeadNotFound`, or `HeadMismatch` where its files do not belong together or to this version.
@@ -221,6 +225,9 @@ def _assemble(record: Mapping[str, Any], packed: bytes, digest: str) -> Head:
         raise ValueError(str(error)) from error
     contract = dict(record["contract"])
     contract["families"] = tuple(contract["families"])
+    if layout := contract["encoder_layout"]:
+        parts = tuple((str(name), int(width)) for name, width in layout["parts"])
+        contract["encoder_layout"] = Layout(parts, int(layout["frames"]))
     return Head(
         head_id=record["head_id"],
         contract=Contract(**contract),

@@ -89,6 +89,18 @@ def _class_summary(clips: Sequence[Judged], wrong: Verdict, least: int) -> dict[
     }
 
 
+def reliability(p: Floats, is_ai: npt.NDArray[np.bool_], weights: Floats, bins: int = 10) -> list[Any]:
+    """Mean probability and share of AI of each occupied bin of equal width, and its weight (all sum to 1)."""
+    index = np.minimum((p * bins).astype(int), bins - 1)
+    rows = []
+    for k in np.unique(index):
+        w = weights[index == k]
+        mean, rate = np.average(p[index == k], weights=w), np.average(is_ai[index == k], weights=w)
+        share = w.sum() / weights.sum()
+        rows.append({"p": round(mean, 4), "rate": round(rate, 4), "weight": round(share, 4)})
+    return rows
+
+
 def summarise(judged: Sequence[Judged], least: int = 4) -> dict[str, Any]:
     """AUROC, calibration error and verdict rates, by class and source.
 
@@ -108,6 +120,7 @@ def summarise(judged: Sequence[Judged], least: int = 4) -> dict[str, Any]:
         "auroc_clips": _round(auroc(p, is_ai)),
         "auroc_natural": _round(auroc(p[natural], is_ai[natural], weights[natural])),
         "calibration_error": _round(calibration_error(p, is_ai, balanced)),
+        "reliability": reliability(p, is_ai, balanced),
         "ai": _class_summary([c for c in judged if c.is_ai], "likely_camera", least),
         "camera": _class_summary(camera, "likely_ai", least),
         "natural_camera": _rates([c for c in camera if c.source not in STAGED]),

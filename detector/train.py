@@ -1,23 +1,18 @@
-"""Fits a head on labelled clips, measures it, and writes it with its model card.
-
-    python -m detector.train --clips DIR --manifest CSV --out DIR [--encoder NAME --checkpoint PATH]
+"""Fits a head on labelled clips, measures it, and writes it with its model card (`clipproof audit fit`).
 
 The `fit` split trains, chooses and calibrates, always across whole groups; the `report` split is read at
 the end, for the published tables only.
 """
 
-import argparse
-import contextlib
 import hashlib
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from detector.attacks import ATTACKS, write_attacked
 from detector.audit import contract_here, decide
 from detector.calibration import auroc, fit_conformal, fit_platt
 from detector.corpus import (
@@ -29,13 +24,13 @@ from detector.corpus import (
     read_manifest,
     table_of,
 )
-from detector.encoders import Encoder, OpenClipEncoder
-from detector.errors import DetectorError, TrainingDataError
+from detector.encoders import Encoder
+from detector.errors import TrainingDataError
 from detector.features import FAMILIES
 from detector.fitting import RIDGE, fit_familiarity
 from detector.head import Head, save_head
 from detector.model_card import FORBIDDEN, render_card
-from detector.normal_form import DECODE_SHORT_SIDE, TARGET_RATE
+from detector.normal_form import TARGET_RATE
 from detector.protocols import (
     PROTOCOLS,
     Table,
@@ -47,53 +42,14 @@ from detector.protocols import (
     train_on,
 )
 from detector.scorecard import Judged, cross_fitted, summarise
-from media import ClipWriter, MediaError, open_clip, probe
+from media import MediaError
 
 ALPHA = 0.05
 FIT_FAMILIES = tuple(FAMILIES)
-ATTACKS = ("crf28", "crf35", "half_size")
-ATTACK_SECONDS = 2.75
 ATTACKED_PER_SOURCE = 2
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m detector.train", description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=Path, required=True, help="folder that the manifest's paths are in")
-    parser.add_argument(
-        "--manifest", type=Path, required=True, help="CSV: path, split, label, source, group, sizes"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder to write the head to; its name is the head's"
-    )
-    parser.add_argument(
-        "--cache", type=Path, default=Path(".train/detector"), help="folder for cached features"
-    )
-    parser.add_argument("--encoder", help="open_clip architecture, or local-dir:FOLDER")
-    parser.add_argument("--checkpoint", help="weights file or pretrained tag of the encoder")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--no-robustness", action="store_true", help="leave out re-encoded and downscaled copies"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        encoder = None
-        if options.encoder:
-            encoder = OpenClipEncoder(options.encoder, options.checkpoint, options.device)
-        head = train(
-            options.clips,
-            options.manifest,
-            options.out,
-            cache=options.cache,
-            encoder=encoder,
-            robustness=not options.no_robustness,
-            progress=lambda text: print(text, file=sys.stderr),
-        )
-    except DetectorError as error:
-        print(f"{error}\n{error.hint}", file=sys.stderr)
-        return 2
-    print(render_card({"head_id": head.head_id, "alpha": head.alpha, "card": head.card}))
-    return 0
+Progress = Callable[[str, float], None]
+"""Told of a step and the share of it that is done, 0 to 1."""
 
 
 def train(
@@ -104,7 +60,7 @@ def train(
     cache: Path,
     encoder: Encoder | None = None,
     robustness: bool = True,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = lambda step, share: None,
 ) -> Head:
     """Fits, measures and writes a head to `out`; returns it. Raises `TrainingDataError` where data do not
     suffice.
@@ -117,8 +73,7 @@ def train(
         found, failed = [], {}
         chosen = [e for e in entries if e.split == split]
         for k, entry in enumerate(chosen):
-            if k % 25 == 0:
-                progress(f"{split}: {k} of {len(chosen)} clips")
+            progress(f"measure the {split} split", k / len(chosen))
             try:
                 found.append(
                     load_example(entry, clips / entry.path, cache, FIT_FAMILIES, encoder, split_rates)
@@ -137,7 +92,7 @@ def train(
                 hint="Add sources: whole groups are held out to measure what a head does on unseen ones.",
             )
     table = table_of(usable, contract.schema.blocks)
-    progress("measuring on the fit split")
+    progress("fit and cross-validate", 0.0)
     scores = protocol_scores(table, "joint")
     weights = table.clip_weights()
     linear = train_on(table, np.ones(len(usable), bool))
@@ -155,7 +110,6 @@ def train(
     )
     protocol = measure_fit(table, usable, scores)
 
-    progress("measuring on the report split")
     reported, failed = load("report", (TARGET_RATE,))
     unreadable |= failed
     report: dict[str, Any] = {}
@@ -243,11 +197,9 @@ def measure_attacks(
     clips: Path,
     cache: Path,
     encoder: Encoder | None,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Tables on copies of two clips a source that were re-encoded or downscaled as files, and on the
-    originals.
-    """
+    """Tables on copies of two clips a source after each of `ATTACKS`, and on the originals."""
     chosen: list[Example] = []
     for e in examples:
         taken = sum(c.entry.source == e.entry.source for c in chosen)
@@ -255,8 +207,8 @@ def measure_attacks(
             chosen.append(e)
     tables = {"untouched": short_summary(judge_examples(head, chosen))}
     with tempfile.TemporaryDirectory() as folder:
-        for attack in ATTACKS:
-            progress(f"measuring {attack}")
+        for number, attack in enumerate(ATTACKS):
+            progress("measure attacked copies", number / len(ATTACKS))
             attacked = []
             for e in chosen:
                 copy = Path(folder) / "copy.mp4"
@@ -275,25 +227,6 @@ def short_summary(judged: Sequence[Judged]) -> dict[str, Any]:
         "ai": table["ai"]["clips"],
         "camera": table["camera"]["clips"],
     }
-
-
-def write_attacked(clip: Path, copy: Path, attack: str) -> None:
-    """Writes the first seconds of a clip as platforms do: H.264 at a high crf, or at half the size."""
-    crf, shrink = {"crf28": (28.0, 1), "crf35": (35.0, 1), "half_size": (23.0, 2)}[attack]
-    shape = probe(clip)
-    side = max(16, min(shape.width, shape.height, DECODE_SHORT_SIDE) // shrink)
-    rate = shape.frame_rate or Fraction(25)
-    with contextlib.ExitStack() as stack:
-        reader = stack.enter_context(open_clip(clip, short_side=side, end_s=ATTACK_SECONDS))
-        writer = None
-        for k, frame in enumerate(reader):
-            if writer is None:
-                height, width = frame.planes[0].shape
-                writer = stack.enter_context(
-                    ClipWriter(copy, width=width, height=height, frame_rate=rate, crf=crf, preset="veryfast")
-                )
-            y, u, v = frame.planes
-            writer.write((y, u, v), k / rate)
 
 
 def describe_data(
@@ -352,7 +285,3 @@ def error_rates(cross: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]
     if report:
         rates["report_split_unseen_sources"] = short(report)
     return rates
-
-
-if __name__ == "__main__":
-    sys.exit(main())

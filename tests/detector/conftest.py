@@ -52,7 +52,7 @@ def tiny_encoder_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder")
     (folder / "tiny-vit.json").write_text(
         '{"embed_dim": 16, "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "patch_size": 8,'
-        ' "head_width": 16}, "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2,'
+        ' "head_width": 16}, "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2,'
         ' "layers": 1}}'
     )
     open_clip.add_model_config(folder / "tiny-vit.json")

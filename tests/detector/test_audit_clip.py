@@ -13,6 +13,7 @@ from moving_textures import redrawn, travelling
 
 import detector
 from detector import AuditReport, HeadNotFound, audit_clip
+from detector.head import ENCODER_HEAD
 from media import CorruptMedia, MediaError, UnsupportedMedia
 
 
@@ -51,11 +52,11 @@ def test_segments_cover_the_clip_in_overlapping_windows(report: AuditReport) -> 
 
 def test_a_report_says_what_it_saw_what_it_lacks_and_how_often_it_errs(report: AuditReport) -> None:
     assert "3 windows of 16 frames at 8.0 a second" in texts(report, "looked_at")
-    assert "no CLIP weights" in texts(report, "missing")
+    assert "sound, metadata" in texts(report, "missing")
     assert "leans to" in texts(report, "reason")
     rates = report.error_rates["report_split_unseen_sources"]["camera_called_ai"]
     assert {"average_over_sources", "worst_source", "natural_footage"} <= set(rates)
-    assert report.head_id == "temporal-v1"
+    assert report.head_id == ENCODER_HEAD
     assert len(report.head_digest) == 64
 
 

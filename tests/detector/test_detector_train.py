@@ -8,7 +8,7 @@ import pytest
 from detector import HeadMismatch, HeadNotFound, OpenClipEncoder, TrainingDataError, audit_clip, load_head
 from detector.corpus import read_manifest
 from detector.model_card import render_card
-from detector.train import main, train
+from detector.train import train
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +120,3 @@ def test_one_group_a_class_cannot_be_measured(training_clips: Path, tmp_path: Pa
     (training_clips / "small.csv").write_text("\n".join(one_each))
     with pytest.raises(TrainingDataError, match="1 usable groups of ai clips"):
         train(training_clips, training_clips / "small.csv", tmp_path / "h", cache=training_clips / "cache2")
-
-
-def test_the_command_says_what_is_wrong_in_two_lines(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = main(["--clips", str(tmp_path), "--manifest", str(tmp_path / "no.csv"), "--out", str(tmp_path)])
-    assert code == 2
-    assert len(capsys.readouterr().err.strip().splitlines()) == 2

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from detector import EncoderUnavailable, OpenClipEncoder
+from detector.encoders import PROBES
 
 
 def pictures(count: int = 5) -> np.ndarray:
@@ -17,9 +18,11 @@ def test_embeddings_have_length_one_and_do_not_depend_on_the_batch(tiny_encoder_
     whole = OpenClipEncoder("tiny-vit", tiny_encoder_checkpoint)
     pairs = OpenClipEncoder("tiny-vit", tiny_encoder_checkpoint, batch_size=2)
     embeddings = whole.embed(pictures())
-    assert embeddings.shape == (5, whole.dim) == (5, 16)
+    (middle, width), (pooled, dim), (probes, texts) = whole.layout.parts
+    assert (middle, pooled, probes) == ("middle", "pooled", "probes")
+    assert embeddings.shape == (5, width + dim + texts) == (5, 32 + 16 + len(PROBES))
     assert embeddings.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(embeddings[:, width : width + dim], axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(pairs.embed(pictures()), embeddings, atol=1e-5)
 
 

@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 from moving_textures import redrawn, texture, travelling
 
 from detector.features import FAMILIES, extract, schema
-from detector.features.embedding import embedding_features, embedding_names
+from detector.features.embedding import Layout, embedding_features, embedding_names
 from detector.features.filters import NAMES as FILTER_NAMES
-from detector.features.filters import filter_features, with_output
+from detector.features.filters import filter_features
 from detector.features.flicker import NAMES as FLICKER_NAMES
 from detector.features.flicker import band_shares, flicker_features
 from detector.features.flow import NAMES as FLOW_NAMES
 from detector.features.flow import dense_flow, flow_features, warp
 from detector.features.trajectory import PATH_STATISTICS, path_statistics, pool
+from detector.onnx_graph import with_outputs
 
 
 def statistic(path: np.ndarray, name: str) -> float:
@@ -117,7 +118,7 @@ def test_filters_see_edges_and_not_motion() -> None:
 def test_opening_a_model_leaves_the_rest_of_it_byte_for_byte() -> None:
     inner = b"\x0a\x02no"  # GraphProto.node
     model = b"\x08\x07" + b"\x3a\x0a" + inner + b"\x62\x04\x0a\x02zz" + b"\x42\x02op"
-    opened = with_output(model, "mid")
+    opened = with_outputs(model, ["mid"])
     assert opened == b"\x08\x07" + b"\x3a\x0b" + inner + b"\x62\x05\x0a\x03mid" + b"\x42\x02op"
 
 
@@ -148,20 +149,31 @@ def test_the_schema_digest_changes_with_names_order_and_encoder() -> None:
         schema(("flow", "flicker")).digest,
         schema(("flicker", "flow")).digest,
         schema(("flow",)).digest,
-        schema(("flow",), 16).digest,
-        schema(("flow",), 32).digest,
+        schema(("flow",), Layout((("a", 16),), 8)).digest,
+        schema(("flow",), Layout((("a", 32),), 8)).digest,
     }
     assert len(digests) == 5
 
 
 def test_names_are_unique() -> None:
-    names = schema(tuple(FAMILIES), 8).names
+    names = schema(tuple(FAMILIES), Layout((("a", 8),), 8)).names
     assert len(set(names)) == len(names)
 
 
 def test_embedding_features_match_their_names() -> None:
     embeddings = np.random.default_rng(0).normal(size=(16, 24)).astype(np.float32)
-    names, blocks = embedding_names(24)
-    values = embedding_features(embeddings)
-    assert len(values) == len(names) == len(blocks) == 61
-    np.testing.assert_allclose(values[:24], embeddings.mean(0), rtol=1e-6)
+    layout = Layout((("middle", 16), ("pooled", 8)), frames=16)
+    names, blocks = embedding_names(layout)
+    values = embedding_features(embeddings, layout)
+    assert len(values) == len(names) == len(blocks) == 2 * 24 + 2 * 13
+    of = dict(zip(names, values, strict=True))
+    assert of["X_pooled_mean_0003"] == pytest.approx(embeddings[:, 19].mean(), rel=1e-5)
+    straight = statistic(embeddings[:, :16], "straight")
+    assert of["X_middle_path_straight"] == pytest.approx(straight, rel=1e-4)
+
+
+def test_four_frames_have_no_path() -> None:
+    layout = Layout((("a", 5),), frames=4)
+    names, blocks = embedding_names(layout)
+    assert len(names) == len(embedding_features(np.ones((4, 5), np.float32), layout)) == 10
+    assert set(blocks) == {"encoder_a_mean", "encoder_a_std"}
