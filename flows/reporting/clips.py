@@ -1,0 +1,138 @@
+"""One clip's row of the page, and which clips and stills the page has room for."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from flows.reporting.charts import segment_words, timeline
+from flows.reporting.rows import Row, cell, reason
+from flows.reporting.wording import PROVENANCE_GROUPS, VERDICT_NAMES, verdict_of, visible
+
+MAX_CLIPS: Final = 5_000
+"""Clips that the page lists: browsers stay quick, and the rest is in the other files."""
+MAX_STILLS_BYTES: Final = 40_000_000
+"""Of all stills on the page together, in characters of base64; the text of 5,000 clips is some 20 MB more."""
+_MOST_STILLS: Final = 6
+_MOST_GIVEN: Final = 16
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_JPEG = "/9j/"  # the first three bytes of every JPEG
+_KINDS: Final = {
+    "looked_at": "looked at",
+    "limit": "no verdict because",
+    "reason": "reason",
+    "missing": "not looked at",
+}
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """What the template shows of one clip; all texts are visible and cut, none is escaped yet."""
+
+    folder: str
+    name: str
+    verdict: str
+    verdict_name: str
+    provenance: str
+    provenance_name: str
+    provenance_group: str
+    p_ai: float | None
+    peak: float | None
+    end_s: float
+    timeline: Markup | None
+    stills: Sequence[str]
+    headline: str
+    error: str
+    duplicate_of: str
+    evidence: Sequence[tuple[str, str]]
+    facts: Sequence[tuple[str, str]]
+    segments: str
+
+
+def listed(rows: Sequence[Row]) -> list[Row]:
+    """The rows for which the page has room, in their order: all, or errors (a fifth at most) and the highest p_ai."""
+    if len(rows) <= MAX_CLIPS:
+        return list(rows)
+    numbers = range(len(rows))
+    errors = [i for i in numbers if verdict_of(rows[i]) == "error"][: MAX_CLIPS // 5]
+    scored = (i for i in numbers if verdict_of(rows[i]) != "error")
+    highest = sorted(scored, key=lambda i: -(rows[i].get("p_ai") or 0.0))[: MAX_CLIPS - len(errors)]
+    return [rows[i] for i in sorted([*errors, *highest])]
+
+
+def stills_each(rows: Sequence[Row], room: int = MAX_STILLS_BYTES) -> int:
+    """How many stills a clip may show so that all fit into `room` characters; 0 where not even one does."""
+    for number in range(_MOST_STILLS, 0, -1):
+        if sum(len(still) for row in rows for still in _spread(row.get("stills") or [], number)) <= room:
+            return number
+    return 0
+
+
+def clip_rows(rows: Sequence[Row], stills: int) -> Iterator[ClipRow]:
+    """Each row as the template wants it, made when it is asked for."""
+    for row in rows:
+        yield _clip_row(row, stills)
+
+
+def _clip_row(row: Row, stills: int) -> ClipRow:
+    folder, slash, name = str(row["path"]).rpartition("/")
+    verdict, provenance = verdict_of(row), row.get("provenance") or ""
+    segments = row.get("segments") or []
+    error = visible(row.get("error") or "")
+    return ClipRow(
+        folder=visible(folder + slash),
+        name=visible(name or row["path"]),
+        verdict=verdict,
+        verdict_name=VERDICT_NAMES[verdict],
+        provenance=provenance,
+        provenance_name=provenance.replace("_", " ") or "unknown",
+        provenance_group=PROVENANCE_GROUPS.get(provenance, "none"),
+        p_ai=row.get("p_ai"),
+        peak=max((one["p_ai"] for one in segments if one.get("p_ai") is not None), default=None),
+        end_s=max((one["end_s"] for one in segments), default=0.0),
+        timeline=timeline(segments) if segments else None,
+        stills=[one for one in _spread(row.get("stills") or [], stills) if _is_jpeg(one)],
+        headline=error or visible(reason(row)) or "no reason given",
+        error=error,
+        duplicate_of=visible(row.get("duplicate_of") or ""),
+        evidence=[(_KINDS.get(e["kind"], e["kind"]), visible(e["text"])) for e in row.get("evidence") or []],
+        facts=list(_facts(row)),
+        segments=" · ".join(segment_words(one) for one in segments),
+    )
+
+
+def _facts(row: Row) -> Iterator[tuple[str, str]]:
+    for name, label in (
+        ("signer", "signer"),
+        ("clip_id", "clip id"),
+        ("sha256", "SHA-256"),
+        ("head_id", "head"),
+    ):
+        if row.get(name):
+            yield label, visible(row[name])
+    if row.get("ood_score") is not None:
+        far = "unlike" if row["ood_score"] > 1 else "like"
+        yield (
+            "distance",
+            f"{row['ood_score']:.2f} ({far} the material that the head was fitted on; 1 is the limit)",
+        )
+    for key, value in (row.get("condition") or {}).items():
+        yield visible(key.replace("_", " "), 60), visible(cell(value), 120)
+    given = list((row.get("given") or {}).items())
+    for key, value in given[:_MOST_GIVEN]:
+        yield f"given: {visible(key, 60)}", visible(cell(value), 240)
+    if len(given) > _MOST_GIVEN:
+        yield "given", f"{len(given) - _MOST_GIVEN} more columns, in the other files"
+
+
+def _spread(stills: Sequence[Any], number: int) -> list[Any]:
+    """`number` of the stills, evenly spaced from the first one."""
+    if len(stills) <= number:
+        return list(stills)
+    return [stills[i * len(stills) // number] for i in range(number)]
+
+
+def _is_jpeg(still: object) -> bool:
+    return isinstance(still, str) and still.startswith(_JPEG) and _BASE64.fullmatch(still) is not None
