@@ -15,7 +15,7 @@ from flows.reporting.wording import VERDICT_NAMES
 BINS: Final = 20
 _WIDTH, _HEIGHT = 500, 270  # of a figure, and of the field inside its axes:
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 34, 488, 222
-_BAR_WIDTH, _BAR_HEIGHT = 240, 34
+_BAR_WIDTH, _BAR_HEIGHT, _GAP = 240, 34, 1.5
 _STACK: Final = ("likely_camera", "inconclusive", "likely_ai")
 
 
@@ -44,9 +44,9 @@ def timeline(segments: Sequence[Mapping[str, Any]]) -> Markup:
     edges = [*(one["start_s"] for one in segments), end]
     bars = []
     for segment, (left, right) in zip(segments, pairwise(edges), strict=True):
-        x, width = left * scale, max((right - left) * scale, 1)
+        x, width = left * scale, max((right - left) * scale - _GAP, 1)
         faulty = bool(segment.get("note")) or segment.get("p_ai") is None
-        height = _BAR_HEIGHT * (0.5 if faulty else segment["p_ai"])
+        height = max(_BAR_HEIGHT * (0.5 if faulty else segment["p_ai"]), 2)
         bars.append(
             Markup(
                 '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
@@ -153,7 +153,7 @@ def _figure(
     head = Markup('<svg class="figure" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
         _WIDTH, _HEIGHT, label
     )
-    drawn = Markup("".join([*axes, *shapes]))  # noqa: S704: numbers and our own words
+    drawn = Markup("".join([*axes, *shapes]))  # noqa: S704 - numbers and our own words
     return head + drawn + Markup("</svg>")
 
 

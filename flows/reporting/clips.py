@@ -9,12 +9,16 @@ from markupsafe import Markup
 
 from flows.reporting.charts import segment_words, timeline
 from flows.reporting.rows import Row, cell, reason
-from flows.reporting.wording import PROVENANCE_GROUPS, VERDICT_NAMES, verdict_of, visible
+from flows.reporting.wording import PROVENANCE_GROUPS, VERDICT_NAMES, error_text, verdict_of, visible
 
 MAX_CLIPS: Final = 5_000
 """Clips that the page lists: browsers stay quick, and the rest is in the other files."""
-MAX_STILLS_BYTES: Final = 40_000_000
-"""Of all stills on the page together, in characters of base64; the text of 5,000 clips is some 20 MB more."""
+MAX_PAGE_BYTES: Final = 60_000_000
+"""About what the whole page may take: stills are thinned out, and then left out, to keep it so."""
+_ROW_BYTES: Final = (
+    1_000  # markup of a row; its texts and bars take about twice what they do in the row itself
+)
+_LONGEST_ROW: Final = 20_000  # texts are cut on the page
 _MOST_STILLS: Final = 6
 _MOST_GIVEN: Final = 16
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -44,7 +48,6 @@ class ClipRow:
     timeline: Markup | None
     stills: Sequence[str]
     headline: str
-    error: str
     duplicate_of: str
     evidence: Sequence[tuple[str, str]]
     facts: Sequence[tuple[str, str]]
@@ -62,12 +65,18 @@ def listed(rows: Sequence[Row]) -> list[Row]:
     return [rows[i] for i in sorted([*errors, *highest])]
 
 
-def stills_each(rows: Sequence[Row], room: int = MAX_STILLS_BYTES) -> int:
-    """How many stills a clip may show so that all fit into `room` characters; 0 where not even one does."""
+def stills_each(rows: Sequence[Row]) -> int:
+    """How many stills a clip may show so that the page keeps about its size; 0 where not even one fits."""
+    room = MAX_PAGE_BYTES - sum(_text_bytes(row) for row in rows)
     for number in range(_MOST_STILLS, 0, -1):
         if sum(len(still) for row in rows for still in _spread(row.get("stills") or [], number)) <= room:
             return number
     return 0
+
+
+def _text_bytes(row: Row) -> int:
+    texts = repr([value for name, value in row.items() if name != "stills"])
+    return _ROW_BYTES + 2 * min(len(texts), _LONGEST_ROW)
 
 
 def clip_rows(rows: Sequence[Row], stills: int) -> Iterator[ClipRow]:
@@ -80,7 +89,7 @@ def _clip_row(row: Row, stills: int) -> ClipRow:
     folder, slash, name = str(row["path"]).rpartition("/")
     verdict, provenance = verdict_of(row), row.get("provenance") or ""
     segments = row.get("segments") or []
-    error = visible(row.get("error") or "")
+    error = visible(error_text(row))
     return ClipRow(
         folder=visible(folder + slash),
         name=visible(name or row["path"]),
@@ -95,7 +104,6 @@ def _clip_row(row: Row, stills: int) -> ClipRow:
         timeline=timeline(segments) if segments else None,
         stills=[one for one in _spread(row.get("stills") or [], stills) if _is_jpeg(one)],
         headline=error or visible(reason(row)) or "no reason given",
-        error=error,
         duplicate_of=visible(row.get("duplicate_of") or ""),
         evidence=[(_KINDS.get(e["kind"], e["kind"]), visible(e["text"])) for e in row.get("evidence") or []],
         facts=list(_facts(row)),

@@ -15,6 +15,7 @@
   const number = (row, name) => (row.dataset[name] === undefined ? null : Number(row.dataset[name]));
   const ranks = {likely_ai: 0, inconclusive: 1, likely_camera: 2, error: 3};
   const keys = {
+    audit: () => 0,
     name: (row) => text(row, ".file"),
     provenance: (row) => row.dataset.r || null,
     verdict: (row) => ranks[row.dataset.v],
@@ -72,7 +73,6 @@
     head.append(button);
     for (const way of ["up", "down"]) order.add(new Option(`${button.textContent} ${way === "up" ? "↑" : "↓"}`, `${key} ${way}`));
   }
-  order.selectedIndex = -1;
   order.addEventListener("change", () => {
     const [key, way] = order.value.split(" ");
     sort(key, way === "down");

@@ -20,6 +20,7 @@ from flows.reporting.wording import (
     VERDICT_NAMES,
     condition_name,
     error_rates,
+    error_text,
     percent,
     verdict_of,
     visible,
@@ -60,7 +61,7 @@ def render_page(
     shown = listed(rows)
     stills = stills_each(shown)
     return page.get_template("page.html").generate(
-        style=Markup(style),  # noqa: S704: files of ours, word for word what the digests are of
+        style=Markup(style),  # noqa: S704 - files of ours, word for word what the digests are of
         script=Markup(script),  # noqa: S704
         policy="; ".join(
             (
@@ -85,7 +86,7 @@ def render_page(
         drift=None if before is None else drift_report(before, rows),
         verdict_names=VERDICT_NAMES,
         shown=len(shown),
-        stills=stills,
+        stills=stills if any(row.get("stills") for row in shown) else 0,
         stills_left_out=not stills and any(row.get("stills") for row in shown),
         clips=clip_rows(shown, stills),
     )
@@ -141,7 +142,9 @@ def _warning(rows: Sequence[Row], card: Mapping[str, Any]) -> dict[str, Any]:
             "inconclusive_camera": table["camera"]["inconclusive"],
             "inconclusive_ai": table["ai"]["inconclusive"],
         }
-        for name, table in (report.get("robustness") or {}).items()
+        for name, table in sorted(
+            (report.get("robustness") or {}).items(), key=lambda item: item[0] != "untouched"
+        )
     ]
     sources = [
         {"class": name, "source": source, **table}
@@ -159,6 +162,7 @@ def _warning(rows: Sequence[Row], card: Mapping[str, Any]) -> dict[str, Any]:
         "called_ai": sum(verdict_of(row) == "likely_ai" and not row.get("duplicate_of") for row in rows),
         "robustness": robustness,
         "sources": sources,
+        "unfamiliar": sum((row.get("ood_score") or 0) > 1 for row in rows),
         "recoded": [(name, recoded[name]) for name in ("heavy", "light", "unknown") if recoded[name]],
         "forbidden": card.get("forbidden_uses") or [],
     }
@@ -181,8 +185,7 @@ def _failures(rows: Sequence[Row]) -> dict[str, Any]:
     groups: dict[str, list[str]] = {}
     for row in rows:
         if row.get("error"):
-            said = str(row["error"]).removeprefix(f"{row['path']}: ")
-            groups.setdefault(said, []).append(str(row["path"]))
+            groups.setdefault(error_text(row), []).append(str(row["path"]))
     ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
     return {
         "count": sum(len(paths) for paths in groups.values()),

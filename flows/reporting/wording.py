@@ -43,6 +43,11 @@ def verdict_of(row: Row) -> str:
     return row.get("verdict") or "error"
 
 
+def error_text(row: Row) -> str:
+    """The row's error without its path before it, which stands beside it; empty where there is none."""
+    return str(row.get("error") or "").removeprefix(f"{row['path']}: ")
+
+
 def visible(value: object, limit: int = 400) -> str:
     """Text of strangers on one line, every hidden character spelled out, cut to `limit` with an ellipsis.
 
@@ -102,6 +107,8 @@ def error_rates(head_card: Mapping[str, Any]) -> ErrorRates | None:
     for name in ("report_split_unseen_sources", "cross_validated_unseen_groups"):
         if (table := tables.get(name)) is not None:
             camera, ai = table["camera_called_ai"], table["ai_called_camera"]
+            if camera["average_over_sources"] is None or ai["average_over_sources"] is None:
+                continue  # a split without clips of a class
             return ErrorRates(
                 camera["average_over_sources"],
                 ai["average_over_sources"],
