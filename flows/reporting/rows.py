@@ -31,6 +31,36 @@ _CSV_COLUMNS: Final = (
 _NESTED: Final = ("condition", "given")  # one column a key, named after both: given.uploader
 
 
+class NotAReport(Exception):
+    """A file was given as an earlier audit and is none."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def read_rows(report: Path) -> list[Row]:
+    """The rows of an earlier audit, from its JSON file or the folder with its report.json. Raises `NotAReport`."""
+    file = report / "report.json" if report.is_dir() else report
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotAReport(
+            f"{file}: cannot be read as an audit ({getattr(error, 'strerror', None) or 'not JSON'})",
+            hint="Give the report.json that an audit wrote, or its folder.",
+        ) from error
+    if (
+        not isinstance(found, dict)
+        or found.get("schema") != SCHEMA
+        or not isinstance(found.get("rows"), list)
+    ):
+        raise NotAReport(f"{file}: is not an audit", hint="Give the report.json that an audit wrote.")
+    rows: list[Row] = found["rows"]
+    return rows
+
+
 def write_rows(target: Path, rows: Sequence[Row]) -> None:
     """All rows by the suffix of `target`: .csv (main columns), .parquet, or else JSON with everything but stills.
 

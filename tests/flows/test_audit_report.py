@@ -16,7 +16,7 @@ import pytest
 from audit_rows import failed, judged, segment, still
 
 from detector import load_head
-from flows.reporting import Row, card_of, drift_report, write_report, write_rows
+from flows.reporting import NotAReport, Row, card_of, drift_report, read_rows, write_report, write_rows
 from flows.reporting.parquet import PARQUET_SCHEMA
 from media import OutputError
 
@@ -310,6 +310,23 @@ def test_json_holds_every_field_but_stills_and_is_strict(tmp_path: Path) -> None
     assert read["schema"] == "clipproof.audit/1"
     kept = {name: value for name, value in row.items() if name != "stills"}
     assert read["rows"] == 2 * [kept | {"given": {"n": None, "when": when.isoformat(), "raw": "b'x'"}}]
+
+
+def test_an_earlier_audit_is_read_from_its_file_or_folder(tmp_path: Path) -> None:
+    rows = [judged("烟花.mp4"), failed("b\udcff.mp4", "gone")]
+    write_rows(tmp_path / "report.json", rows)
+    assert read_rows(tmp_path) == read_rows(tmp_path / "report.json") == rows
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "[]", '{"schema": "clipproof.verify/1", "rows": []}', '{"rows": []}']
+)
+def test_what_is_no_audit_is_not_taken_for_one(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "report.json").write_text(text)
+    with pytest.raises(NotAReport, match=r"report\.json") as refused:
+        read_rows(tmp_path / "report.json")
+    assert "report.json" in refused.value.hint
 
 
 def test_two_samples_of_one_kind_show_no_drift_and_a_shift_does() -> None:
