@@ -90,6 +90,7 @@ def _clip_row(row: Row, stills: int) -> ClipRow:
     verdict, provenance = verdict_of(row), row.get("provenance") or ""
     segments = row.get("segments") or []
     error = visible(error_text(row))
+    headline = error or visible(reason(row)) or "no reason given"
     return ClipRow(
         folder=visible(folder + slash),
         name=visible(name or row["path"]),
@@ -103,12 +104,22 @@ def _clip_row(row: Row, stills: int) -> ClipRow:
         end_s=max((one["end_s"] for one in segments), default=0.0),
         timeline=timeline(segments) if segments else None,
         stills=[one for one in _spread(row.get("stills") or [], stills) if _is_jpeg(one)],
-        headline=error or visible(reason(row)) or "no reason given",
+        headline=headline,
         duplicate_of=visible(row.get("duplicate_of") or ""),
-        evidence=[(_KINDS.get(e["kind"], e["kind"]), visible(e["text"])) for e in row.get("evidence") or []],
+        evidence=_evidence(row, headline),
         facts=list(_facts(row)),
         segments=" · ".join(segment_words(one) for one in segments),
     )
+
+
+def _evidence(row: Row, headline: str) -> list[tuple[str, str]]:
+    """What was said, kind by kind; what the headline says already is not said again."""
+    said: dict[str, list[str]] = {}
+    for one in row.get("evidence") or []:
+        text = visible(one["text"])
+        if text not in headline:
+            said.setdefault(_KINDS.get(one["kind"], visible(one["kind"])), []).append(text)
+    return [(kind, "; ".join(texts)) for kind, texts in said.items()]
 
 
 def _facts(row: Row) -> Iterator[tuple[str, str]]:
@@ -126,13 +137,17 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
             "distance",
             f"{row['ood_score']:.2f} ({far} the material that the head was fitted on; 1 is the limit)",
         )
-    for key, value in (row.get("condition") or {}).items():
-        yield visible(key.replace("_", " "), 60), visible(cell(value), 120)
-    given = list((row.get("given") or {}).items())
+    if condition := row.get("condition"):
+        parts = (
+            f"{visible(key.replace('_', ' '), 60)} {visible(cell(value), 120)}"
+            for key, value in condition.items()
+        )
+        yield "condition", ", ".join(parts)
+    given = [(key, value) for key, value in (row.get("given") or {}).items() if cell(value)]
     for key, value in given[:_MOST_GIVEN]:
-        yield f"given: {visible(key, 60)}", visible(cell(value), 240)
+        yield f"given: {visible(key, 60)}", visible(cell(value), 240)  # a column called signer is no signer
     if len(given) > _MOST_GIVEN:
-        yield "given", f"{len(given) - _MOST_GIVEN} more columns, in the other files"
+        yield "…", f"{len(given) - _MOST_GIVEN} more columns, in the other files"
 
 
 def _spread(stills: Sequence[Any], number: int) -> list[Any]:

@@ -126,6 +126,11 @@ def test_hidden_characters_of_names_are_spelled_out(tmp_path: Path, card: dict[s
     assert "烟花 👩‍🚀.mp4" in page.text
 
 
+def test_a_column_of_the_manifest_cannot_pose_as_a_finding(tmp_path: Path, card: dict[str, Any]) -> None:
+    row = judged("a.mp4", given={"signer": "ACME Studios"})
+    assert "given: signerACME Studios" in _Page(page_of(tmp_path / "report", [row], card)).text
+
+
 def test_the_policy_allows_exactly_the_style_and_script_of_the_page(
     tmp_path: Path, card: dict[str, Any]
 ) -> None:
