@@ -6,7 +6,8 @@ from typing import Any, Literal
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.auditing import Row, audit_row, clips_under, write_rows
+from flows.auditing import audit_row, clips_under
+from flows.reporting import Row, write_rows
 from flows.settings import Settings, load_settings
 from flows.tasks import step
 from flows.work import Progress

@@ -1,23 +1,18 @@
 """Rows about clips: provenance first, then statistics; a broken file is a row, never a crash."""
 
-import csv
-import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import detector
 from flows.home import keys_if_any, ledger_if_any, trust_of
+from flows.reporting import Row
 from flows.settings import Settings
-from media import MediaError, atomic_path
+from media import MediaError
 from provenance.errors import ProvenanceError
 from provenance.ledger import LedgerError
 from provenance.verify import verify_clip
 
-Row = dict[str, Any]
-
 _SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".gif"})
-_CSV_COLUMNS = ("path", "verdict", "p_ai", "provenance", "clip_id", "signer", "ood_score", "error")
 
 
 def clips_under(paths: list[Path]) -> list[Path]:
@@ -62,19 +57,3 @@ def audit_row(settings: Settings, path: Path) -> Row:
         return row | {"error": str(error)}
     except Exception as error:  # a million files hold what nobody foresaw; the other rows must come
         return row | {"error": f"internal error: {type(error).__name__}: {error}"}
-
-
-def write_rows(target: Path, rows: list[Row]) -> None:
-    """All rows as JSON, or the main columns as CSV, by the name's suffix. Raises `OutputError`."""
-    with atomic_path(target) as tmp, tmp.open("w", encoding="utf-8", newline="") as file:
-        if target.suffix == ".csv":
-            writer = csv.DictWriter(file, _CSV_COLUMNS, extrasaction="ignore")
-            writer.writeheader()
-            # A cell that starts with = + - @ is a formula to a spreadsheet, and file names are not ours.
-            writer.writerows({name: _as_text(value) for name, value in row.items()} for row in rows)
-        else:
-            json.dump({"schema": "clipproof.audit/1", "rows": rows}, file, ensure_ascii=False, indent=1)
-
-
-def _as_text(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value

@@ -40,7 +40,8 @@ def audit(
     Every clip gets a row, broken ones too. Exits with 0 when every file has its row. Many files run as a Prefect flow.
     """
     from flows import runtime
-    from flows.auditing import audit_row, clips_under, write_rows
+    from flows.auditing import audit_row, clips_under
+    from flows.reporting import write_rows
     from flows.settings import load_settings
 
     if fail_on is not None and fail_on not in _VERDICTS:
