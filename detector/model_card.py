@@ -1,5 +1,6 @@
 """The model card of a head, rendered from its head.json: every number in it is one of the file."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -59,7 +60,8 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table of text cells."""
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
@@ -99,7 +101,7 @@ def _summary(rates: Mapping[str, Any]) -> str:
     ]
     return (
         "## Error rates\n\n"
-        + _table(head, rows)
+        + markdown_table(head, rows)
         + (
             "\n\nAverages are over sources. The bound that alpha states is an average over sources like "
             "those fitted on; a single unlike source can be far worse, so the worst one stands beside it."
@@ -132,7 +134,7 @@ def _protocol(protocol: Mapping[str, Any]) -> str:
     return (
         "## Protocols and controls (fit split)\n\nSource-weighted AUROC. *joint*: neither the generator "
         "nor the camera source was seen in training.\n\n"
-        + _table(["scored on", *columns], rows)
+        + markdown_table(["scored on", *columns], rows)
         + "\n\n"
         + _bullets(notes)
     )
@@ -153,24 +155,37 @@ def _sources(title: str, summary: Mapping[str, Any]) -> str:
             rows.append([name, source, *_rate_cells(r)])
         rows.append([f"**{name}**", "**all clips**", *_rate_cells(summary[name]["clips"])])
     rows.append(["**camera**", "**natural footage**", *_rate_cells(summary["natural_camera"])])
-    head = ["class", "source", "n", "likely AI", "inconclusive", "likely camera", "p_ai > 0.5", "unfamiliar"]
-    return "\n".join(lines) + "\n" + _table(head, rows)
+    head = [
+        "class",
+        "source",
+        "n",
+        "AUROC",
+        "likely AI",
+        "inconclusive",
+        "likely camera",
+        "p_ai > 0.5",
+        "unfamiliar",
+    ]
+    return "\n".join(lines) + "\n" + markdown_table(head, rows)
 
 
 def _rate_cells(r: Mapping[str, Any]) -> list[str]:
-    keys = ("likely_ai", "inconclusive", "likely_camera", "p_ai_over_half", "unfamiliar")
-    return [str(r["n"]), *(_percent(r[key]) for key in keys)]
+    n = r["n"]
+    over_half = f"{_percent(r['p_ai_over_half'])} ({_interval(r['p_ai_over_half'], n)})"
+    shares = (_percent(r[key]) for key in ("likely_ai", "inconclusive", "likely_camera"))
+    return [str(n), _number(r.get("auroc")), *shares, over_half, _percent(r["unfamiliar"])]
+
+
+def _interval(rate: float, n: int) -> str:
+    """Wilson's 95 % interval of a share."""
+    z = 1.96
+    middle, half = rate + z * z / (2 * n), z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return f"{(middle - half) / (1 + z * z / n):.0%} to {(middle + half) / (1 + z * z / n):.0%}"
 
 
 def _robustness(report: Mapping[str, Any]) -> list[str]:
     if "robustness" not in report:
         return []
-    names = {
-        "untouched": "as they are",
-        "crf28": "H.264 crf 28",
-        "crf35": "H.264 crf 35",
-        "half_size": "half the size, crf 23",
-    }
     rows = [
         [
             name,
@@ -181,7 +196,7 @@ def _robustness(report: Mapping[str, Any]) -> list[str]:
             _percent(r["camera"]["likely_ai"]),
             f"{_percent(r['camera']['inconclusive'])} / {_percent(r['ai']['inconclusive'])}",
         ]
-        for name, r in ((name, report["robustness"][key]) for key, name in names.items())
+        for name, r in report["robustness"].items()
     ]
     head = [
         "copy",
@@ -192,8 +207,10 @@ def _robustness(report: Mapping[str, Any]) -> list[str]:
         "camera called AI",
         "inconclusive camera / AI",
     ]
-    title = "## Re-encoded and downscaled copies (up to two clips of each source of the report split)"
-    return [title + "\n\n" + _table(head, rows)]
+    title = (
+        "## Copies as they travel (the first seconds of up to two clips of each source of the report split)"
+    )
+    return [title + "\n\n" + markdown_table(head, rows)]
 
 
 def _data(data: Mapping[str, Any]) -> str:
@@ -207,7 +224,7 @@ def _data(data: Mapping[str, Any]) -> str:
         "a stated licence, none stated as non-commercial. They were used for training and measuring only and "
         "are not redistributed; the head holds weights and score statistics, no pictures. Usable: long "
         "enough, moving, and sampled at a rate that the head judges.\n\n"
-        + _table(["split", "class", "clips", "usable", "sources of the usable ones"], rows)
+        + markdown_table(["split", "class", "clips", "usable", "sources of the usable ones"], rows)
         + f"\n\nManifest SHA-256 `{data['manifest_sha256']}`, clips SHA-256 `{data['clips_sha256']}`; "
         f"{data['unreadable']} of {data['manifest_rows']} files are of a kind that is not opened."
     )

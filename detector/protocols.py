@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.calibration import auroc
-from detector.fitting import RIDGE, fit_linear
+from detector.fitting import RIDGE, fit_fused
 from detector.head import LinearModel, clip_score
 
 Floats = npt.NDArray[np.float64]
@@ -89,7 +89,7 @@ def train_on(table: Table, clips: Bools, ridge: float = RIDGE, labels: Bools | N
     """The linear model of the chosen clips' windows, at every sampling rate."""
     labels = table.is_ai if labels is None else labels
     rows = clips[table.clip]
-    return fit_linear(
+    return fit_fused(
         table.x[rows], labels[table.clip[rows]], table.window_weights()[rows], table.blocks, ridge
     )
 

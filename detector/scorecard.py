@@ -72,9 +72,17 @@ def _rates(clips: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _class_summary(clips: Sequence[Judged], wrong: Verdict, least: int) -> dict[str, Any]:
+def _auroc(clips: Sequence[Judged], others: Sequence[Judged]) -> float | None:
+    """How well one source's clips are told from all clips of the other class, clips weighing equally."""
+    both = [*clips, *others]
+    return _round(auroc([c.p_ai for c in both], [c.is_ai for c in both]))
+
+
+def _class_summary(
+    clips: Sequence[Judged], others: Sequence[Judged], wrong: Verdict, least: int
+) -> dict[str, Any]:
     sources = {s: [c for c in clips if c.source == s] for s in dict.fromkeys(c.source for c in clips)}
-    rates = {s: _rates(members) for s, members in sources.items()}
+    rates = {s: _rates(members) | {"auroc": _auroc(members, others)} for s, members in sources.items()}
     worst = max(((r[wrong], s) for s, r in rates.items() if r["n"] >= least), default=(float("nan"), ""))
     return {
         "clips": _rates(clips),
@@ -114,14 +122,14 @@ def summarise(judged: Sequence[Judged], least: int = 4) -> dict[str, Any]:
     weights = np.array([1 / np.sqrt(count[c.source]) for c in judged])
     balanced = np.where(is_ai, weights / weights[is_ai].sum(), weights / weights[~is_ai].sum())
     natural = np.array([c.is_ai or c.source not in STAGED for c in judged])
-    camera = [c for c in judged if not c.is_ai]
+    ai, camera = [c for c in judged if c.is_ai], [c for c in judged if not c.is_ai]
     return {
         "auroc": _round(auroc(p, is_ai, weights)),
         "auroc_clips": _round(auroc(p, is_ai)),
         "auroc_natural": _round(auroc(p[natural], is_ai[natural], weights[natural])),
         "calibration_error": _round(calibration_error(p, is_ai, balanced)),
         "reliability": reliability(p, is_ai, balanced),
-        "ai": _class_summary([c for c in judged if c.is_ai], "likely_camera", least),
-        "camera": _class_summary(camera, "likely_ai", least),
+        "ai": _class_summary(ai, camera, "likely_camera", least),
+        "camera": _class_summary(camera, ai, "likely_ai", least),
         "natural_camera": _rates([c for c in camera if c.source not in STAGED]),
     }

@@ -205,7 +205,7 @@ def measure_attacks(
         taken = sum(c.entry.source == e.entry.source for c in chosen)
         if not e.obstacles and taken < ATTACKED_PER_SOURCE:
             chosen.append(e)
-    tables = {"untouched": short_summary(judge_examples(head, chosen))}
+    tables = {"as they are": short_summary(judge_examples(head, chosen))}
     with tempfile.TemporaryDirectory() as folder:
         for number, attack in enumerate(ATTACKS):
             progress("measure attacked copies", number / len(ATTACKS))

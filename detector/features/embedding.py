@@ -1,4 +1,4 @@
-"""What an image encoder's frame embeddings say: their mean and spread, and the shape of their path."""
+"""What an image encoder's frame embeddings say: their mean, and of many frames the spread and shape of their path."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from detector.features.trajectory import PATH_STATISTICS, path_statistics
 
 SHORTEST_PATH = 6
-"""Frames that path statistics need."""
+"""Frames that statistics over time need."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def embedding_names(layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
     names: list[str] = []
     blocks: list[str] = []
     for part, width in layout.parts:
-        for kind in ("mean", "std"):
+        for kind in ("mean", "std") if layout.frames >= SHORTEST_PATH else ("mean",):
             names += [f"X_{part}_{kind}_{k:04d}" for k in range(width)]
             blocks += [f"encoder_{part}_{kind}"] * width
         if layout.frames >= SHORTEST_PATH:
@@ -39,8 +39,8 @@ def embedding_features(embeddings: npt.NDArray[np.float32], layout: Layout) -> n
     start = 0
     for _, width in layout.parts:
         path = embeddings[:, start : start + width]
-        values += [path.mean(0), path.std(0)]
-        if len(path) >= SHORTEST_PATH:
-            values.append(path_statistics(path).astype(np.float32))
+        values.append(path.mean(0))
+        if layout.frames >= SHORTEST_PATH:
+            values += [path.std(0), path_statistics(path).astype(np.float32)]
         start += width
     return np.concatenate(values).astype(np.float32)

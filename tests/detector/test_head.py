@@ -16,7 +16,7 @@ from detector.audit import contract_here
 from detector.calibration import auroc, calibration_error, fit_conformal, fit_platt
 from detector.errors import HeadMismatch, HeadNotFound
 from detector.fitting import fit_familiarity, fit_linear
-from detector.head import DEFAULT_HEAD, HEADS_DIR, clip_score, load_head, save_head
+from detector.head import ENCODER_HEAD, HEADS_DIR, PLAIN_HEAD, clip_score, load_head, save_head
 from detector.model_card import render_card
 
 
@@ -204,7 +204,7 @@ SHIPPED = sorted(path.parent.name for path in HEADS_DIR.glob("*/head.json"))
 
 
 def test_the_default_head_is_shipped() -> None:
-    assert DEFAULT_HEAD in SHIPPED
+    assert {PLAIN_HEAD, ENCODER_HEAD} <= set(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
