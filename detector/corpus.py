@@ -23,6 +23,8 @@ from detector.normal_form import (
     Window,
     normalise_at_rates,
 )
+from detector.pairs import VERSION as PAIRS_VERSION
+from detector.pairs import paired_windows
 from detector.protocols import Table
 from media import file_digest
 
@@ -46,7 +48,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Example:
-    """One clip's features: `x` float32 [n, d] at the rate of an audit, `extra` [m, d] at other rates.
+    """One clip's features: `x` float32 [n, d] at the rate of an audit, `extra` [m, d] at other rates, `paired` [k, d]
+    of a camera clip's first window after what generators do to pictures.
 
     `content` describes one frame and no motion; `survivors` is what the normal form leaves of the file
     (sampled rate, crop, bytes a frame); `obstacles` say why the clip cannot be judged.
@@ -56,6 +59,7 @@ class Example:
     sha256: str
     x: npt.NDArray[np.float32]
     extra: npt.NDArray[np.float32]
+    paired: npt.NDArray[np.float32]
     content: npt.NDArray[np.float32]
     survivors: npt.NDArray[np.float32]
     obstacles: tuple[str, ...]
@@ -99,7 +103,11 @@ def load_example(
     encoder: Encoder | None = None,
     rates: Sequence[float] = (TARGET_RATE,),
 ) -> Example:
-    """The example of a clip, from the cache or made now; raises the errors of `media`."""
+    """The example of a clip, from the cache or made now; raises the errors of `media`.
+
+    Pairs are made of camera clips of the fit split.
+    """
+    paired = entry.split == "fit" and not entry.is_ai
     sha256 = file_digest(clip).hex()
     key = [
         sha256,
@@ -109,12 +117,13 @@ def load_example(
         list(rates),
         MAX_WINDOWS,
         EXTRA_WINDOWS,
+        PAIRS_VERSION if paired else 0,
     ]
     name = hashlib.sha256(json.dumps([key, encoder.digest if encoder else ""]).encode()).hexdigest()[:32]
     stored = cache / f"{name}.npz"
     if not stored.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        arrays = _measure(clip, families, encoder, rates)
+        arrays = _measure(clip, families, encoder, rates, paired)
         temporary = stored.with_suffix(".part.npz")
         np.savez(temporary, allow_pickle=False, **arrays)
         temporary.replace(stored)
@@ -124,6 +133,7 @@ def load_example(
             sha256,
             arrays["x"],
             arrays["extra"],
+            arrays["paired"],
             arrays["content"],
             arrays["survivors"],
             tuple(arrays["obstacles"].tolist()),
@@ -131,7 +141,7 @@ def load_example(
 
 
 def _measure(
-    clip: Path, families: tuple[str, ...], encoder: Encoder | None, rates: Sequence[float]
+    clip: Path, families: tuple[str, ...], encoder: Encoder | None, rates: Sequence[float], paired: bool
 ) -> dict[str, npt.NDArray[np.generic]]:
     main, *others = normalise_at_rates(clip, rates, max_windows=MAX_WINDOWS)
     usable = [w for w in main.windows if not w.fault]
@@ -143,6 +153,7 @@ def _measure(
     return {
         "x": window_features(usable, families, encoder),
         "extra": window_features(extra, families, encoder),
+        "paired": window_features(paired_windows(usable[0]) if paired and usable else [], families, encoder),
         "content": one_frame_content(main),
         "survivors": np.array([main.rate, main.crop_px, weight], np.float32),
         "obstacles": np.array(clip_obstacles(main), np.str_),
@@ -164,17 +175,23 @@ def one_frame_content(normalised: Normalised) -> npt.NDArray[np.float32]:
 
 def table_of(examples: Sequence[Example], blocks: tuple[str, ...]) -> Table:
     """The windows of the examples as one table."""
-    x, clip, scored = [], [], []
+    x, clip, scored, paired = [], [], [], []
     for k, example in enumerate(examples):
-        for rows, at_audit_rate in ((example.x, True), (example.extra, False)):
+        for rows, at_audit_rate, processed in (
+            (example.x, True, False),
+            (example.extra, False, False),
+            (example.paired, False, True),
+        ):
             x.append(rows)
             clip.append(np.full(len(rows), k))
             scored.append(np.full(len(rows), at_audit_rate))
+            paired.append(np.full(len(rows), processed))
     return Table(
         np.concatenate(x),
         blocks,
         np.concatenate(clip).astype(np.intp),
         np.concatenate(scored),
+        np.concatenate(paired),
         *_labels(examples),
     )
 
@@ -187,6 +204,7 @@ def clip_table(examples: Sequence[Example], values: npt.NDArray[np.floating], bl
         (block,) * values.shape[1],
         np.arange(count),
         np.ones(count, bool),
+        np.zeros(count, bool),
         *_labels(examples),
     )
 

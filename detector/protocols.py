@@ -6,7 +6,7 @@ groups of both: the headline, since in the wild neither the generator nor the ca
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 FOLDS = 5
+PAIRED_SHARE = 0.3
+"""Chosen by grouped folds of the fit split."""
 PROTOCOLS = ("in_flow", "unseen_generator", "unseen_camera", "joint")
 
 
@@ -28,13 +30,15 @@ class Table:
     """Windows of labelled clips.
 
     `x` [N, d] with the row of each window's clip in `clip` [N]; `scored` [N] marks windows at the sampling
-    rate of an audit (the others, at other rates, only train). Per clip [n]: `is_ai`, `source`, `group`.
+    rate of an audit (the others, at other rates, only train); `paired` [N] marks windows of camera clips that were
+    processed as generators do, and train as generated ones. Per clip [n]: `is_ai`, `source`, `group`.
     """
 
     x: npt.NDArray[np.float32]
     blocks: tuple[str, ...]
     clip: Ints
     scored: Bools
+    paired: Bools
     is_ai: Bools
     source: npt.NDArray[np.str_]
     group: npt.NDArray[np.str_]
@@ -45,15 +49,26 @@ class Table:
         return np.asarray(1 / np.sqrt(count[place]), np.float64)
 
     def window_weights(self) -> Floats:
-        """A clip's weight, shared equally by its windows."""
-        count = np.bincount(self.clip, minlength=len(self.is_ai))
-        return np.asarray(self.clip_weights()[self.clip] / count[self.clip])
+        """A clip's weight, shared by its windows; pairs weigh `PAIRED_SHARE` of what the AI clips weigh."""
+        whole = ~self.paired
+        count = np.bincount(self.clip[whole], minlength=len(self.is_ai))
+        weights = self.clip_weights()[self.clip] / np.maximum(count, 1)[self.clip]
+        if self.paired.any():
+            weights[self.paired] = PAIRED_SHARE * self.clip_weights()[self.is_ai].sum() / self.paired.sum()
+        return np.asarray(weights)
 
     def columns(self, wanted: tuple[str, ...]) -> "Table":
         """The same clips with the features of some blocks only."""
         keep = np.isin(np.array(self.blocks), wanted)
         blocks = tuple(b for b in self.blocks if b in wanted)
-        return Table(self.x[:, keep], blocks, self.clip, self.scored, self.is_ai, self.source, self.group)
+        return replace(self, x=self.x[:, keep], blocks=blocks)
+
+    def without_pairs(self) -> "Table":
+        """The same clips as they were."""
+        kept = ~self.paired
+        return replace(
+            self, x=self.x[kept], clip=self.clip[kept], scored=self.scored[kept], paired=self.paired[kept]
+        )
 
 
 def assign_folds(keys: npt.NDArray[np.str_], rng: np.random.Generator) -> Ints:
@@ -86,12 +101,13 @@ def protocol_folds(table: Table, protocol: str, seed: int) -> Ints:
 
 
 def train_on(table: Table, clips: Bools, ridge: float = RIDGE, labels: Bools | None = None) -> LinearModel:
-    """The linear model of the chosen clips' windows, at every sampling rate."""
-    labels = table.is_ai if labels is None else labels
+    """The linear model of the chosen clips' windows, at every sampling rate; other labels take no pairs."""
     rows = clips[table.clip]
-    return fit_fused(
-        table.x[rows], labels[table.clip[rows]], table.window_weights()[rows], table.blocks, ridge
-    )
+    if labels is None:
+        of_window = table.is_ai[table.clip] | table.paired
+    else:
+        rows, of_window = rows & ~table.paired, labels[table.clip]
+    return fit_fused(table.x[rows], of_window[rows], table.window_weights()[rows], table.blocks, ridge)
 
 
 def clip_scores(table: Table, model: LinearModel, clips: Bools) -> Floats:

@@ -96,13 +96,12 @@ def train(
     scores = protocol_scores(table, "joint")
     weights = table.clip_weights()
     linear = train_on(table, np.ones(len(usable), bool))
+    seen = table.without_pairs()
     head = Head(
         head_id=out.name,
         contract=contract,
         linear=linear,
-        familiarity=fit_familiarity(
-            linear.standardise(table.x), table.window_weights(), table.group[table.clip]
-        ),
+        familiarity=fit_familiarity(linear.standardise(seen.x), seen.window_weights(), seen.group[seen.clip]),
         platt=fit_platt(scores, table.is_ai, weights),
         conformal=fit_conformal(scores, table.is_ai, weights),
         alpha=ALPHA,

@@ -100,15 +100,15 @@ def markdown(heads: Sequence[Head], measured: Mapping[str, Any]) -> str:
         + "\n".join(f"- [{h.head_id}](../detector/heads/{h.head_id}/MODEL_CARD.md)" for h in heads),
         "## Generators and cameras that were not trained on",
         _headline(heads),
-        "AUROC weighs sources, not clips. *Cross-validated*: fit split, whole groups of both classes held out together; "
-        "families and strengths were chosen on it. *Report split*: sources that were used for no choice.",
+        "AUROC weighs sources, not clips. *Cross-validated*: fit split, whole groups of both classes held out "
+        "together; families and strengths were chosen on it. *Report split*: sources that were used for no choice.",
         "![ROC](images/detector-roc.png) ![Reliability](images/detector-reliability.png)",
         "## Copies as they travel",
         _attacks(heads),
         "## Controls",
         markdown_table(["seen by a head of the same kind", "in flow", "joint"], control_rows),
-        f"Two camera sources are told apart with AUROC {between['mean_auroc']:.2f} on average ({between['pairs']} pairs): "
-        "sources differ for reasons that have nothing to do with being generated, so only unseen sources count. "
+        f"Two camera sources are told apart with AUROC {between['mean_auroc']:.2f} on average ({between['pairs']} "
+        "pairs): sources differ for reasons that have nothing to do with being generated; only unseen ones count. "
         f"Labels drawn at random by group give {heads[0].card['protocol']['random_labels_joint']:.2f}.",
         "## What each part is worth",
         _ablations(measured["ablations"]),

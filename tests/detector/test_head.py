@@ -15,7 +15,7 @@ from toy_heads import FAMILIES, toy_head
 from detector.audit import contract_here
 from detector.calibration import auroc, calibration_error, fit_conformal, fit_platt
 from detector.errors import HeadMismatch, HeadNotFound
-from detector.fitting import fit_familiarity, fit_linear
+from detector.fitting import fit_familiarity, fit_fused, fit_linear
 from detector.head import ENCODER_HEAD, HEADS_DIR, PLAIN_HEAD, clip_score, load_head, save_head
 from detector.model_card import render_card
 
@@ -230,3 +230,25 @@ def test_shipped_heads_load_and_publish_their_worst_source(name: str) -> None:
         assert camera["worst_source"]["rate"] >= camera["average_over_sources"]
     controls = head.card["protocol"]["controls"]
     assert {"content of one frame"} < set(controls)
+
+
+def test_an_encoder_is_fused_late_with_an_equal_say() -> None:
+    rng = np.random.default_rng(3)
+    is_ai = np.arange(300) % 2 == 0
+    sign = np.where(is_ai, 1.0, -1.0)[:, None]
+    own = 0.4 * sign + rng.normal(size=(300, 4))
+    seen = np.concatenate([0.4 * sign + rng.normal(size=(300, 1)), rng.normal(size=(300, 120))], axis=1)
+    x, blocks = np.concatenate([own, seen], axis=1), ("flow",) * 4 + ("encoder_pooled_mean",) * 121
+    half = np.arange(300) < 150
+    fused = fit_fused(x[half], is_ai[half], np.ones(150), blocks)
+    alone = [
+        fit_linear(part[half], is_ai[half], np.ones(150), names)
+        for part, names in ((own, blocks[:4]), (seen, blocks[4:]))
+    ]
+    scores = [model.score(part[half]) for model, part in zip(alone, (own, seen), strict=True)]
+    expected = sum((s - s.mean()) / s.std() for s in scores) / 2
+    np.testing.assert_allclose(np.std(fused.score(x[half]) - expected), 0, atol=1e-6)
+    ranking = auroc(fused.score(x[~half]), is_ai[~half])
+    assert ranking > max(
+        auroc(m.score(p[~half]), is_ai[~half]) for m, p in zip(alone, (own, seen), strict=True)
+    )
