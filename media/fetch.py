@@ -9,6 +9,7 @@ proxies nor credentials are taken from the environment.
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def is_url(text: str) -> bool:
 def fetch(
     url: str,
     target: Path,
+    stopped: threading.Event | None = None,
     *,
     limits: FetchLimits | None = None,
     is_allowed: AddressRule = is_public,
@@ -72,10 +74,11 @@ def fetch(
     """Write what is at `url` (https or http) to the new file `target`; at most five redirects are followed.
 
     `is_allowed` says of an IP address whether it may be connected to. `tls`: default, the usual web authorities.
+    `stopped`: ends the download at its next step once it is set.
     Raises `FetchFailed`, and then leaves no file.
     """
     limits = limits or FetchLimits()
-    clock = _Clock(time.monotonic() + limits.total_s)
+    clock = _Clock(time.monotonic() + limits.total_s, stopped or threading.Event())
     backend = _CheckedBackend(is_allowed, clock)
     timeouts = {
         "connect": limits.read_s,
@@ -90,10 +93,12 @@ def fetch(
                 request = httpcore.URL(
                     scheme=where.raw_scheme, host=where.raw_host, port=where.port, target=where.raw_path
                 )
-                headers = {"Host": where.netloc, "Accept-Encoding": "identity", "User-Agent": "clipproof"}
-                with pool.stream(
-                    "GET", request, headers=list(headers.items()), extensions={"timeout": timeouts}
-                ) as answer:
+                headers = [
+                    (b"Host", where.netloc),
+                    (b"Accept-Encoding", b"identity"),
+                    (b"User-Agent", b"clipproof"),
+                ]
+                with pool.stream("GET", request, headers=headers, extensions={"timeout": timeouts}) as answer:
                     fields = {name.lower(): value for name, value in answer.headers}
                     if answer.status in _REDIRECTS and b"location" in fields:
                         where = _web_address(fields[b"location"].decode("latin-1"), base=where)
@@ -159,8 +164,8 @@ def _save(answer: httpcore.Response, fields: dict[bytes, bytes], target: Path, m
 class _Clock:
     """The time that a whole download has, however many parts it comes in."""
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+    def __init__(self, deadline: float, stopped: threading.Event) -> None:
+        self._deadline, self._stopped = deadline, stopped
 
     def left(self) -> float:
         return self._deadline - time.monotonic()
@@ -168,7 +173,7 @@ class _Clock:
     def bound(self, timeout: float | None) -> float:
         """Seconds that the next step may take. Raises `httpcore.ReadTimeout` where none are left."""
         left = self.left()
-        if left <= 0:
+        if left <= 0 or self._stopped.is_set():
             raise httpcore.ReadTimeout
         return left if timeout is None else min(timeout, left)
 
