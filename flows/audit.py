@@ -1,8 +1,8 @@
 """The Prefect flow `audit`: a row for each of any number of files, on processes, threads, Dask or Ray."""
 
 import multiprocessing
+import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 from flows.audit_outputs import audited
-from flows.audit_run import InPool, Submit, usable_cores
+from flows.audit_run import InPool, Session, usable_cores
 from flows.auditing import audit_rows
 from flows.clip_lists import clips_of
 from flows.settings import load_settings
@@ -19,6 +19,8 @@ from flows.tasks import step
 Runner = Literal["processes", "threads", "dask", "ray"]
 
 _audit_rows = step("audit clips")(audit_rows)
+# Prefect sends a flow to every worker, with its arguments and what it closes over: a million entries must not be that.
+_sessions: list[Session] = []
 
 
 class RunnerMissing(Exception):
@@ -53,22 +55,31 @@ def audit(
 
 def prefect_pool(runner: Runner, workers: int) -> InPool:
     """What gives each part of an audit a Prefect flow with fresh workers. Raises `RunnerMissing`."""
-    task_runner = _task_runner(runner, workers)
+    with_workers = _audit_clips.with_options(task_runner=_task_runner(runner, workers))
 
-    def in_pool(session: Callable[[Submit], None]) -> None:
-        @flow(name="audit clips", persist_result=False, validate_parameters=False, task_runner=task_runner)
-        def audit_clips() -> None:
-            try:
-                session(_audit_rows.submit)
-            except BaseException:
-                # Prefect would wait for what they are at; and their rows would go nowhere.
-                for worker in multiprocessing.active_children():
-                    worker.terminate()
-                raise
-
-        audit_clips()
+    def in_pool(session: Session) -> None:
+        _sessions.append(session)
+        try:
+            with_workers()
+        finally:
+            _sessions.pop()
 
     return in_pool
+
+
+@flow(name="audit clips", persist_result=False, validate_parameters=False)
+def _audit_clips() -> None:
+    _run_session()
+
+
+def _run_session() -> None:
+    try:
+        _sessions[-1](_audit_rows.submit)
+    except BaseException:
+        # Prefect would wait for what they are at; and their rows would go nowhere.
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
 
 
 def _ignore_interrupts() -> None:
@@ -79,6 +90,8 @@ def _task_runner(name: Runner, workers: int) -> Any:
     if name == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
     if name == "processes":
+        # Of a pool that broke, Python's clean-up would say so in a line of its own, on the user's screen.
+        os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
         # Ctrl-C goes to every process of the terminal; the one that keeps the rows ends the others.
         return ProcessPoolTaskRunner(max_workers=workers, initializer=_ignore_interrupts)
     try:

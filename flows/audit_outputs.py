@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows.audit_reports import write_report, write_rows
-from flows.audit_run import Audit, Fetch, InPool, Submit, Tally
+from flows.audit_run import Audit, Fetch, InPool, Session, Tally
 from flows.auditing import Job, audit_rows, shipped_head
 from flows.clip_lists import Entry
 from flows.row_log import Row, RowLog, Rows
@@ -55,7 +55,7 @@ def audited(
         yield Audited(rows, run.tally)
 
 
-def in_this_process(session: Callable[[Submit], None]) -> None:
+def in_this_process(session: Session) -> None:
     """The pool for a single clip: no other process, no Prefect."""
 
     def submit(settings: Settings, jobs: list[Job]) -> Future[list[Row]]:

@@ -43,7 +43,8 @@ class Submitted(Protocol):
 
 
 Submit = Callable[[Settings, list[Job]], Submitted]
-InPool = Callable[[Callable[[Submit], None]], None]
+Session = Callable[[Submit], None]
+InPool = Callable[[Session], None]
 
 
 class WorkersFail(Exception):
@@ -196,7 +197,7 @@ class Audit:
             self._deaths += 1
             if self._deaths >= (_HOPELESS if self._has_examined else _HOPELESS_AT_FIRST):
                 raise WorkersFail(
-                    f"{self._deaths} workers in a row ended without a word, the last over {one.entry.name}",
+                    f"{self._deaths} workers in a row did not answer, the last over {one.entry.name} ({error})",
                     hint="Free some memory, or try fewer --workers; the same command goes on.",
                 ) from error
             reason = f"the worker that examined it ended without a word, twice ({type(error).__name__})"

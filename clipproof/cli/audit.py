@@ -4,7 +4,7 @@ import functools
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ from clipproof.cli.audit_progress import audit_progress, verdict_words
 from clipproof.cli.output import Json, out, say, visible
 
 if TYPE_CHECKING:
-    from flows.audit_run import InPool, Submit
+    from flows.audit_run import InPool, Session
     from flows.settings import Settings
 
 _VERDICTS = ("likely_ai", "likely_camera", "inconclusive")
@@ -147,7 +147,7 @@ def audit(
 def _pool(settings: "Settings", runner: Runner, workers: int) -> "InPool":
     """Workers, started when there is something for them to do."""
 
-    def in_pool(session: "Callable[[Submit], None]") -> None:
+    def in_pool(session: "Session") -> None:
         from flows import runtime
 
         runtime.use(settings, say=say)
