@@ -8,7 +8,11 @@ import pytest
 from flows.row_log import RowLog
 from media import OutputError
 
-ROWS = [{"path": "a.mp4", "n": 1}, {"path": "line\nbreak\u2028.mp4", "n": 2}, {"path": "latin\udce9.mp4", "n": 3}]
+ROWS = [
+    {"path": "a.mp4", "n": 1},
+    {"path": "line\nbreak\u2028.mp4", "n": 2},
+    {"path": "latin\udce9.mp4", "n": 3},
+]
 
 
 def write(path: Path) -> bytes:
