@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.row_log import Row
-from media import atomic_path
+from media import OutputError, atomic_path
 
 _CSV_COLUMNS = ("path", "verdict", "p_ai", "provenance", "clip_id", "signer", "ood_score", "error")
 
@@ -22,6 +22,8 @@ def write_report(folder: Path, rows: Sequence[Row], *, head_card: Mapping[str, A
 
 def write_rows(target: Path, rows: Sequence[Row]) -> None:
     """All rows as JSON, or the main columns as CSV, by the name's suffix. Raises `OutputError`."""
+    if target.suffix == ".parquet":
+        raise OutputError(f"{target}: Parquet is not written", hint="Give a .json or .csv file.")
     with (
         atomic_path(target) as tmp,
         tmp.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,

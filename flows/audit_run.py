@@ -27,7 +27,7 @@ from media import Limits, MediaError, file_digest
 
 _AHEAD = 16  # files that are hashed or fetched before a worker is free for them
 _READERS = 4
-_MAX_BATCH = 32
+_MAX_BATCH, _MAX_URL_BATCH = 32, 4  # what was fetched waits on the disk
 _BATCHES_A_WORKER = 50  # few clips go one at a time, so that rows come early; many go together
 _SESSION_BATCHES = 2000  # a pool is replaced after so many: what libraries leak does not add up
 _HOPELESS_AT_FIRST, _HOPELESS = 3, 25  # so many clips in a row that kill their worker: it is not the clips
@@ -106,7 +106,8 @@ class Audit:
         self._settings, self._entries, self._log = settings, entries, log
         self._workers, self._fetch, self._tell = workers, fetch, tell
         self._terms = terms_of(settings)
-        self._batch_size = min(_MAX_BATCH, max(1, len(entries) // (workers * _BATCHES_A_WORKER)))
+        largest = _MAX_URL_BATCH if any(entry.is_url for entry in entries) else _MAX_BATCH
+        self._batch_size = min(largest, max(1, len(entries) // (workers * _BATCHES_A_WORKER)))
         self.tally = Tally(len(entries))
         self._stopped = threading.Event()
         self._events: SimpleQueue[Submitted | None] = SimpleQueue()

@@ -113,6 +113,8 @@ def audit(
         raise typer.BadParameter("no clip is there", param_hint="PATHS")
     count = workers or usable_cores()
     chosen = runner or (Runner.processes if len(entries) >= _PROCESSES_FROM else Runner.threads)
+    if len(entries) >= _PROCESSES_FROM and (out_path is None or out_path.suffix in FILE_SUFFIXES):
+        say("with --out FOLDER an audit that is interrupted goes on; without, it starts anew")
     # While clips are examined the bar is shown; the rows can be read until the stack ends.
     with ExitStack() as stack:
         with audit_progress() as tell:

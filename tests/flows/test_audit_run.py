@@ -268,6 +268,15 @@ def test_a_slow_clip_holds_nobody_up(settings: Settings, tmp_path: Path) -> None
     assert most <= 2 * 2
 
 
+def test_pools_are_replaced_now_and_then(
+    audit: Callable[..., list[Row]], pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.audit_run._SESSION_BATCHES", 1)
+    rows = audit()
+    assert pool.sessions == len(pool.examined) == 3
+    assert [Path(row["path"]).name for row in rows] == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
+
+
 def test_urls_need_leave(audit: Callable[..., list[Row]], pool: Pool) -> None:
     (row,) = audit("https://example.com/clip.mp4")
     assert "--allow-urls" in row["error"]
