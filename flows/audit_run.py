@@ -2,7 +2,8 @@
 
 What examines the clips is a pool of workers behind one function, `submit`. Batches go to it as places get free, so
 that no worker waits for the slowest; files are hashed and fetched a few ahead. Where a worker dies, those clips that
-it may have died of are each tried again alone, in a new pool; whichever kills that one, too, gets a row that says so.
+it may have died of are tried again one by one, in a new pool; whichever kills a pool that it has for itself gets a row
+that says so.
 """
 
 import contextlib
@@ -114,7 +115,8 @@ class Audit:
         self._next = 0
         self._preparing: deque[Future[Prepared]] = deque()
         self._waiting: deque[Prepared] = deque()  # for a worker
-        self._suspects: deque[Prepared] = deque()
+        self._singles: deque[Prepared] = deque()  # of a batch that had no answer: one at a time
+        self._suspects: deque[Prepared] = deque()  # had no answer one at a time: alone in a pool
         self._deaths = 0
         self._has_examined = False
         self._first: dict[bytes, str] = {}  # the path that each digest was first met at
@@ -139,7 +141,7 @@ class Audit:
 
     def _has_work(self) -> bool:
         """Settles what needs no worker, until there is something for one; so a finished audit starts no pool."""
-        while not (self._waiting or self._suspects):
+        while not (self._waiting or self._singles or self._suspects):
             self._settle_ready()
             if not (self._waiting or self._preparing):
                 return False
@@ -161,7 +163,7 @@ class Audit:
                     try:
                         future = submit(self._settings, _jobs(batch))
                     except Exception:
-                        self._suspects.extend(batch)
+                        self._doubt(batch)
                         is_sound = False
                         break
                     submitted += 1
@@ -177,7 +179,7 @@ class Audit:
                     rows = future.result()
                 except Exception:
                     # A row for every failure of a clip comes from the worker: this one is about the worker itself.
-                    self._suspects.extend(batch)
+                    self._doubt(batch)
                     is_sound = False
                 else:
                     self._has_examined = True
@@ -190,6 +192,10 @@ class Audit:
                     with contextlib.suppress(Exception):
                         self._take(batch, future.result())
 
+    def _doubt(self, batch: list[Prepared]) -> None:
+        """A worker died over these, or others: each is tried by itself, and one that was by itself, alone in a pool."""
+        (self._suspects if len(batch) == 1 else self._singles).extend(batch)
+
     def _try_alone(self, submit: Submit, one: Prepared) -> bool:
         """Examines a suspect by itself; whether the pool lives."""
         try:
@@ -201,7 +207,7 @@ class Audit:
                     f"{self._deaths} workers in a row did not answer, the last over {one.entry.name} ({error})",
                     hint="Free some memory, or try fewer --workers; the same command goes on.",
                 ) from error
-            reason = f"the worker that examined it ended without a word, twice ({type(error).__name__})"
+            reason = f"the worker that examined it ended without a word, alone, too ({type(error).__name__})"
             self._take([one], [blank_row(one.entry.name) | {"error": reason}])
             return False
         self._deaths, self._has_examined = 0, True
@@ -210,6 +216,8 @@ class Audit:
 
     def _batch(self, running: int) -> list[Prepared]:
         """The next batch for a pool that has `running` of them; empty where it has enough, or none is full."""
+        if self._singles:
+            return [self._singles.popleft()] if running < 2 * self._workers else []
         self._settle_ready()
         is_full = len(self._waiting) >= self._batch_size or not self._preparing
         if not self._waiting or running >= 2 * self._workers or not (is_full or running < self._workers):

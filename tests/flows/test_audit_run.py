@@ -206,9 +206,15 @@ def _in_processes(workers: int) -> InPool:
     return in_pool
 
 
+@pytest.mark.parametrize("batches", [50, 1], ids=["one at a time", "in batches of three"])
 def test_a_clip_that_kills_its_worker_has_a_row_and_the_others_have_theirs(
-    audit: Callable[..., list[Row]], clips: Path, in_processes: Callable[[int], InPool]
+    batches: int,
+    audit: Callable[..., list[Row]],
+    clips: Path,
+    in_processes: Callable[[int], InPool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("flows.audit_run._BATCHES_A_WORKER", batches)
     expected = audit()
     for name, content in (("aa-deadly", b"one"), ("ba-deadly", b"one"), ("e-deadly", b"another")):
         (clips / f"{name}.mp4").write_bytes(content)
@@ -216,7 +222,7 @@ def test_a_clip_that_kills_its_worker_has_a_row_and_the_others_have_theirs(
     rows = {Path(row["path"]).stem: row for row in found}
     assert [rows[name] for name in "abcd"] == expected
     for name in ("aa-deadly", "ba-deadly", "e-deadly"):
-        assert "ended without a word, twice" in rows[name]["error"]
+        assert "ended without a word, alone, too" in rows[name]["error"]
     assert rows["ba-deadly"]["duplicate_of"] == rows["aa-deadly"]["path"]
 
 
