@@ -7,10 +7,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.audit_reports import write_report, write_rows
 from flows.audit_run import Audit, Fetch, InPool, Session, Tally
-from flows.auditing import Job, audit_rows, shipped_head
+from flows.auditing import Job, audit_rows, the_detector
 from flows.clip_lists import Entry
+from flows.reporting import card_of, write_report, write_rows
 from flows.row_log import Row, RowLog, Rows
 from flows.settings import Settings
 from media import OutputError, require_writable
@@ -49,9 +49,7 @@ def audited(
         if out is not None and out.suffix in FILE_SUFFIXES:
             write_rows(out, rows)
         elif out is not None:
-            head = shipped_head()
-            card = {**head.card, "head_id": head.head_id, "head_digest": head.digest}
-            write_report(out, rows, head_card=card)
+            write_report(out, rows, head_card=card_of(the_detector().head))
         yield Audited(rows, run.tally)
 
 

@@ -9,17 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import detector
 from flows.home import keys_if_any, ledger_if_any, trust_of
 from flows.row_log import Row
 from flows.settings import Settings
-from media import Limits, MediaError
+from media import Limits, MediaError, OutputError
 from provenance.errors import ProvenanceError
 from provenance.ledger import LedgerError
 from provenance.verify import verify_clip
 
 if TYPE_CHECKING:
-    from detector import Head
+    from detector import AuditReport, Detector
 
 
 class Job(NamedTuple):
@@ -38,7 +37,7 @@ def audit_row(settings: Settings, path: Path, *, name: str | None = None) -> Row
     """One clip's row: `path` (or `name`), `verdict`, `p_ai`, `segments`, `error`, and the provenance beside them."""
     row = blank_row(name or str(path))
     try:
-        head = shipped_head()
+        head = the_detector().head
         row |= {"head_id": head.head_id, "head_digest": head.digest}
         with ExitStack() as stack:
             ledger = ledger_if_any(settings)
@@ -49,7 +48,7 @@ def audit_row(settings: Settings, path: Path, *, name: str | None = None) -> Row
         row |= {"provenance": known.verdict, "clip_id": said["clip_id"], "signer": known.signer}
         if known.verdict == "malformed":
             return row | {"error": known.evidence[0].summary.replace(str(path), row["path"])}
-        report = detector.audit_clip(path, head=head).to_dict()
+        report = _statistics(settings, path).to_dict()
         return row | {key: report[key] for key in ("verdict", "p_ai", "segments", "ood_score", "evidence")}
     except (MediaError, ProvenanceError, LedgerError) as error:
         return row | {"error": str(error).replace(str(path), row["path"])}
@@ -76,9 +75,21 @@ def blank_row(name: str) -> Row:
 
 
 @functools.cache
-def shipped_head() -> "Head":
-    """The head that audits use, loaded once a process."""
-    return detector.load_head()
+def the_detector() -> "Detector":
+    """The head that audits use and its encoder, loaded once a process."""
+    from detector import Detector
+
+    return Detector.load()
+
+
+def _statistics(settings: Settings, path: Path) -> "AuditReport":
+    try:
+        return the_detector().audit(path, cache=settings.cache_folder / "detector")
+    except (
+        OSError,
+        OutputError,
+    ):  # a full disk or a home that is not ours: the answer is the same, only dearer
+        return the_detector().audit(path)
 
 
 def terms_of(settings: Settings) -> str:
@@ -88,7 +99,7 @@ def terms_of(settings: Settings) -> str:
     """
     keys = keys_if_any(settings)
     terms = {
-        "head": shipped_head().digest,
+        "head": the_detector().head.digest,
         "limits": asdict(Limits()),
         "trust": [one.id for one in trust_of(settings).lists],
         "marks": [_hashed(keys.mark_keys.of(epoch)) for epoch in keys.mark_keys.newest()] if keys else [],
