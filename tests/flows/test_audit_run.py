@@ -343,4 +343,13 @@ def test_one_clip_needs_no_pool(settings: Settings, clips: Path, tmp_path: Path)
     with audited(settings, entries, in_pool=in_this_process, out=tmp_path / "rows.csv") as done:
         assert done.rows[0]["error"] is None
     assert (tmp_path / "rows.csv").read_text().startswith("path,verdict,p_ai")
-    assert [path.name for path in tmp_path.iterdir()] == ["clips", "rows.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "home", "rows.csv"]
+    assert [path.name for path in settings.home.iterdir()] == ["cache"]
+
+
+def test_a_cache_that_cannot_be_written_costs_no_verdict(settings: Settings, clips: Path) -> None:
+    settings.home.mkdir()
+    settings.cache_folder.write_text("in the way")
+    row = audit_rows(settings, [Job("a", str(clips / "a.mp4"))])[0]
+    assert (row["error"], row["path"]) == (None, "a")
+    assert row["verdict"] is not None
