@@ -1,5 +1,4 @@
-"""`python -m clipproof`."""
-
 from clipproof.cli import main
 
-main()
+if __name__ == "__main__":  # worker processes import this module, too
+    main()

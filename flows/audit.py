@@ -1,21 +1,26 @@
-"""The Prefect flow `audit`: one row a file, for any number of files, on threads, Dask or Ray."""
+"""The Prefect flow `audit`: a row for each of any number of files, on processes, threads, Dask or Ray."""
 
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 from typing import Any, Literal
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
-from flows.auditing import audit_row, clips_under
-from flows.reporting import Row, write_rows
-from flows.settings import Settings, load_settings
+from flows.audit_outputs import audited
+from flows.audit_run import InPool, Session, usable_cores
+from flows.auditing import audit_rows
+from flows.clip_lists import clips_of
+from flows.settings import load_settings
 from flows.tasks import step
-from flows.work import Progress
 
-Runner = Literal["threads", "dask", "ray"]
+Runner = Literal["processes", "threads", "dask", "ray"]
 
-_audit_one = step("audit clip", 2)(audit_row)
-_AT_A_TIME = 256  # futures held at once: memory stays flat however long the list is
+_audit_rows = step("audit clips")(audit_rows)
+# Prefect sends a flow to every worker, with its arguments and what it closes over: a million entries must not be that.
+_sessions: list[Session] = []
 
 
 class RunnerMissing(Exception):
@@ -29,49 +34,81 @@ class RunnerMissing(Exception):
 
 
 @flow(name="audit", persist_result=False)
-def audit(paths: list[str], out: str | None = None, runner: Runner = "threads") -> int:
-    """Audit clips, folders or lists; writes the rows to `out` (.json or .csv). Returns how many rows there are."""
-    clips = clips_under([Path(path) for path in paths])
-    rows = run_audit(load_settings(), clips, progress=lambda _step, _share: None, runner=runner)
-    if out is not None:
-        write_rows(Path(out), rows)
-    return len(rows)
+def audit(
+    paths: list[str], out: str | None = None, runner: Runner = "processes", workers: int | None = None
+) -> int:
+    """Audit clips, folders or lists; goes on with, or writes, the folder or the file (.json, .csv, .parquet) `out`.
+
+    Returns how many rows there are.
+    """
+    entries = clips_of(paths)
+    count = workers or usable_cores()
+    with audited(
+        load_settings(),
+        entries,
+        in_pool=prefect_pool(runner, count),
+        out=None if out is None else Path(out),
+        workers=count,
+    ) as done:
+        return len(done.rows)
 
 
-def run_audit(
-    settings: Settings, clips: list[Path], *, progress: Progress, runner: Runner = "threads"
-) -> list[Row]:
-    """A row for every clip, in order. Raises `RunnerMissing`."""
+def prefect_pool(runner: Runner, workers: int) -> InPool:
+    """What gives each part of an audit a Prefect flow with fresh workers. Raises `RunnerMissing`."""
+    with_workers = _audit_clips.with_options(task_runner=_task_runner(runner, workers))
 
-    @flow(
-        name="audit clips", persist_result=False, validate_parameters=False, task_runner=_task_runner(runner)
-    )
-    def audit_clips() -> list[Row]:
-        rows: list[Row] = []
-        for start in range(0, len(clips), _AT_A_TIME):
-            futures = [_audit_one.submit(settings, clip) for clip in clips[start : start + _AT_A_TIME]]
-            for future in futures:
-                rows.append(future.result())
-                progress("audit", len(rows) / len(clips))
-        return rows
+    def in_pool(session: Session) -> None:
+        _sessions.append(session)
+        try:
+            with_workers()
+        finally:
+            _sessions.pop()
 
-    return audit_clips()
+    return in_pool
 
 
-def _task_runner(name: Runner) -> Any:
-    """Two clips at a time: decoding and features are what two cores have. Dask and Ray are extras."""
+@flow(name="audit clips", persist_result=False, validate_parameters=False)
+def _audit_clips() -> None:
+    _run_session()
+
+
+def _run_session() -> None:
+    try:
+        _sessions[-1](_audit_rows.submit)
+    except BaseException:
+        # Prefect would wait for what they are at; and their rows would go nowhere.
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _task_runner(name: Runner, workers: int) -> Any:
     if name == "threads":
-        return ThreadPoolTaskRunner(max_workers=2)
+        return ThreadPoolTaskRunner(max_workers=workers)
+    if name == "processes":
+        # Of a pool that broke, Python's clean-up would say so in a line of its own, on the user's screen.
+        os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+        # Ctrl-C goes to every process of the terminal; the one that keeps the rows ends the others.
+        return ProcessPoolTaskRunner(max_workers=workers, initializer=_ignore_interrupts)
     try:
         if name == "dask":
             from prefect_dask import DaskTaskRunner
 
             # Threads in this process: every worker process would import Prefect anew, some three CPU seconds.
-            local = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
+            local = {
+                "n_workers": 1,
+                "threads_per_worker": workers,
+                "processes": False,
+                "dashboard_address": None,
+            }
             return DaskTaskRunner(cluster_kwargs=local)
         from prefect_ray import RayTaskRunner
 
-        return RayTaskRunner(init_kwargs={"num_cpus": 2, "include_dashboard": False})
+        return RayTaskRunner(init_kwargs={"num_cpus": workers, "include_dashboard": False})
     except ImportError:
         raise RunnerMissing(
             f"the {name} runner is not installed", hint=f"pip install 'clipproof[{name}]'"

@@ -1,46 +1,44 @@
-"""Rows about clips: provenance first, then statistics; a broken file is a row, never a crash."""
+"""One clip's row: provenance first, then statistics; a broken file is a row, never a crash."""
 
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import detector
 from flows.home import keys_if_any, ledger_if_any, trust_of
-from flows.reporting import Row
+from flows.row_log import Row
 from flows.settings import Settings
-from media import MediaError
+from media import Limits, MediaError, OutputError
 from provenance.errors import ProvenanceError
 from provenance.ledger import LedgerError
 from provenance.verify import verify_clip
 
-_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".gif"})
+if TYPE_CHECKING:
+    from detector import AuditReport, Detector
 
 
-def clips_under(paths: list[Path]) -> list[Path]:
-    """The clips that paths name: files, folders (searched for video names), and .txt lists (one path a line)."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
-        elif path.suffix == ".txt" and path.is_file():
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            found += [Path(line.strip()) for line in lines if line.strip() and not line.startswith("#")]
-        else:
-            found.append(path)
-    return list(dict.fromkeys(found))
+class Job(NamedTuple):
+    """A clip to examine: the `name` that its row has, and the `path` that is opened."""
+
+    name: str
+    path: str
 
 
-def audit_row(settings: Settings, path: Path) -> Row:
-    """One clip's row: `path`, `verdict`, `p_ai`, `segments`, `error`, and the provenance verdict beside them."""
-    row: Row = {"path": str(path), "verdict": None, "p_ai": None, "segments": [], "error": None}
-    row |= {
-        "provenance": None,
-        "clip_id": None,
-        "signer": None,
-        "ood_score": None,
-        "evidence": [],
-        "head_id": None,
-    }
+def audit_rows(settings: Settings, jobs: Sequence[Job]) -> list[Row]:
+    """A row for each job, in order; what a worker does at a time."""
+    return [audit_row(settings, Path(job.path), name=job.name) for job in jobs]
+
+
+def audit_row(settings: Settings, path: Path, *, name: str | None = None) -> Row:
+    """One clip's row: `path` (or `name`), `verdict`, `p_ai`, `segments`, `error`, and the provenance beside them."""
+    row = blank_row(name or str(path))
     try:
+        head = the_detector().head
+        row |= {"head_id": head.head_id, "head_digest": head.digest}
         with ExitStack() as stack:
             ledger = ledger_if_any(settings)
             if ledger is not None:
@@ -49,11 +47,73 @@ def audit_row(settings: Settings, path: Path) -> Row:
         said = known.to_dict()
         row |= {"provenance": known.verdict, "clip_id": said["clip_id"], "signer": known.signer}
         if known.verdict == "malformed":
-            return row | {"error": known.evidence[0].summary}
-        report = detector.audit_clip(path).to_dict()
-        kept = ("verdict", "p_ai", "segments", "ood_score", "evidence", "head_id")
-        return row | {name: report[name] for name in kept}
+            return row | {"error": known.evidence[0].summary.replace(str(path), row["path"])}
+        report = _statistics(settings, path).to_dict()
+        return row | {key: report[key] for key in ("verdict", "p_ai", "segments", "ood_score", "evidence")}
     except (MediaError, ProvenanceError, LedgerError) as error:
-        return row | {"error": str(error)}
+        return row | {"error": str(error).replace(str(path), row["path"])}
     except Exception as error:  # a million files hold what nobody foresaw; the other rows must come
         return row | {"error": f"internal error: {type(error).__name__}: {error}"}
+
+
+def blank_row(name: str) -> Row:
+    """A row that says nothing yet."""
+    return {
+        "path": name,
+        "verdict": None,
+        "p_ai": None,
+        "segments": [],
+        "error": None,
+        "provenance": None,
+        "clip_id": None,
+        "signer": None,
+        "ood_score": None,
+        "evidence": [],
+        "head_id": None,
+        "head_digest": None,
+    }
+
+
+@functools.cache
+def the_detector() -> "Detector":
+    """The head that audits use and its encoder, loaded once a process."""
+    from detector import Detector
+
+    return Detector.load()
+
+
+def _statistics(settings: Settings, path: Path) -> "AuditReport":
+    try:
+        return the_detector().audit(path, cache=settings.cache_folder / "detector")
+    except (
+        OSError,
+        OutputError,
+    ):  # a full disk or a home that is not ours: the answer is the same, only dearer
+        return the_detector().audit(path)
+
+
+def terms_of(settings: Settings) -> str:
+    """What a row depends on beside the clip's bytes, as 16 hex digits: head, limits, whose signatures and marks count.
+
+    Two rows about the same bytes under the same terms say the same, but for what the ledger has learnt since.
+    """
+    keys = keys_if_any(settings)
+    terms = {
+        "head": the_detector().head.digest,
+        "limits": asdict(Limits()),
+        "trust": [one.id for one in trust_of(settings).lists],
+        "marks": [_hashed(keys.mark_keys.of(epoch)) for epoch in keys.mark_keys.newest()] if keys else [],
+        "ledger": _has_ledger(settings),
+    }
+    return hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _has_ledger(settings: Settings) -> bool:
+    ledger = ledger_if_any(settings)
+    if ledger is not None:
+        ledger.close()
+    return ledger is not None
+
+
+def _hashed(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()

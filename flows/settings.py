@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         return self.home / "work"
 
     @property
+    def cache_folder(self) -> Path:
+        """What can be made again; may be deleted at any time."""
+        return self.home / "cache"
+
+    @property
     def prefect_folder(self) -> Path:
         return self.home / "prefect"
 

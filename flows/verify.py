@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.auditing import clips_under
+from flows.clip_lists import clips_of
 from flows.home import keys_if_any, trust_of
 from flows.settings import load_settings
 from flows.tasks import step
@@ -39,4 +39,4 @@ _verify_one = step("verify clip", 2)(verify_and_record)
 @flow(name="verify", persist_result=False)
 def verify(paths: list[str]) -> list[dict[str, Any]]:
     """One verification a file; a file that cannot be read is a row with its error."""
-    return [_verify_one(str(clip)) for clip in clips_under([Path(path) for path in paths])]
+    return [_verify_one(clip.name) for clip in clips_of(paths)]

@@ -6,7 +6,7 @@ database never runs a demuxer or a decoder over bytes that it does not trust.
 
 from media.clip import ClipReader, Color, Frame, Probe, open_clip, probe
 from media.digest import StreamDigest, examine, file_digest, frames_digest, stream_digest
-from media.errors import CorruptMedia, LimitExceeded, MediaError, OutputError, UnsupportedMedia
+from media.errors import CorruptMedia, FetchFailed, LimitExceeded, MediaError, OutputError, UnsupportedMedia
 from media.files import atomic_path, require_writable
 from media.limits import Limits
 from media.planes import Planes
@@ -21,6 +21,7 @@ __all__ = [
     "Codec",
     "Color",
     "CorruptMedia",
+    "FetchFailed",
     "Frame",
     "LimitExceeded",
     "Limits",

@@ -4,6 +4,7 @@ MediaError
 ├── UnsupportedMedia   not a video, or a container or codec that is not opened
 ├── CorruptMedia       a video by its first bytes, but it does not parse or decode
 ├── LimitExceeded      larger, longer or dearer to decode than the limits allow
+├── FetchFailed        not to be had from where its URL leads
 └── OutputError        the destination cannot be written
 """
 
@@ -26,6 +27,10 @@ class CorruptMedia(MediaError):
 
 class LimitExceeded(MediaError):
     """The file asks for more pixels, frames, seconds, bytes, memory or time than allowed."""
+
+
+class FetchFailed(MediaError):
+    """What a URL names is refused, missing, too large, too slow, or not whole."""
 
 
 class OutputError(MediaError):

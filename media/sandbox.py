@@ -57,6 +57,8 @@ def run_job(
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         },
+        # Ctrl-C in a terminal is for the parent: a decoder that it ended would look like a broken file.
+        process_group=0,
     )
     timed_out = threading.Event()
 

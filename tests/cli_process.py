@@ -29,10 +29,13 @@ class Done:
 Clipproof = Callable[..., Done]
 
 
-def run_clipproof(home: Path, *arguments: str | Path, cwd: Path | None = None, **environment: str) -> Done:
-    """One command in one home; a traceback is never right."""
+def run_clipproof(
+    home: Path, *arguments: str | Path, cwd: Path | None = None, typed: str = "", **environment: str
+) -> Done:
+    """One command in one home, with `typed` on its standard input; a traceback is never right."""
     done = subprocess.run(
         [sys.executable, "-m", "clipproof", *map(str, arguments)],
+        input=typed,
         capture_output=True,
         text=True,
         env=os.environ | {"CLIPPROOF_HOME": str(home), "NO_COLOR": "1"} | environment,

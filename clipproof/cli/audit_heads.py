@@ -91,13 +91,13 @@ def adapt(
     from detector.audit import Detector
     from detector.encoders import OpenClipEncoder
     from detector.head import save_head
-    from flows.auditing import clips_under
+    from flows.clip_lists import clips_of
     from flows.settings import load_settings
     from media import MediaError
 
     if ai == camera:
         raise typer.BadParameter("say what the clips are: --ai or --camera", param_hint="--ai")
-    paths = clips_under([folder])
+    paths = [Path(clip.name) for clip in clips_of([str(folder)])]
     if not paths:
         raise typer.BadParameter(f"no clip is in {folder}", param_hint="FOLDER")
     own = OpenClipEncoder(encoder, checkpoint, device) if encoder else None

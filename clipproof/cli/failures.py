@@ -1,6 +1,8 @@
 """From an error to one or two lines and the right exit code."""
 
+import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -62,7 +64,11 @@ def run(app: Callable[[], None]) -> NoReturn:
 def _end_interrupted() -> NoReturn:
     signal.setitimer(signal.ITIMER_REAL, 0)
     say("interrupted; run the same command again to go on", style="yellow")
-    sys.exit(INTERRUPTED)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    # Threads may be in the middle of a clip. Python's own exit waits for some of them and ends others inside C++ code,
+    # which aborts the process (seen: exit by signal 6).
+    os._exit(INTERRUPTED)
 
 
 def exit_code(error: Exception) -> int:

@@ -21,6 +21,11 @@ def say(message: str, *, style: str = "dim") -> None:
     err.print(escape(message), style=style)
 
 
+def visible(text: str) -> str:
+    """Text of strangers, such as a file's name, on one line: what a terminal would obey is written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def emit(data: dict[str, Any], *, as_json: bool, text: Callable[[], None]) -> None:
     """The answer of a command: JSON for machines, or what `text` prints."""
     if as_json:

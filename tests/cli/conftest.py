@@ -26,8 +26,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def running(settings: Settings) -> Iterator[Clipproof]:
     """The command line on one home with the local server up, as an installation has it after its first clip."""
 
-    def run(*arguments: str | Path) -> Done:
-        return run_clipproof(settings.home, *arguments)
+    def run(*arguments: str | Path, typed: str = "") -> Done:
+        return run_clipproof(settings.home, *arguments, typed=typed)
 
     up = run("up", "--json")
     assert up.code == 0, up.err
