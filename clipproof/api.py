@@ -58,6 +58,7 @@ def verify(
     """
     from contextlib import ExitStack
 
+    from flows.detection import detector_of
     from flows.home import keys_if_any, ledger_if_any, trust_of
     from provenance.reading import joined, read_manifest
     from provenance.verify import verify_clip
@@ -74,17 +75,17 @@ def verify(
             trust=trust,
             ledger=ledger,
             keys=keys_if_any(settings),
-            detector=_audit_as_json if audit else None,
+            detector=(lambda file: detector_of(settings).audit(file).to_dict()) if audit else None,
             reading=reading,
         )
         return replace(report, path=Path(path))
 
 
-def audit(path: Path | str) -> "AuditReport":
+def audit(path: Path | str, *, settings: Settings | None = None) -> "AuditReport":
     """How likely the pictures of one clip are AI-generated; raises `media.MediaError` where it does not decode."""
-    import detector
+    from flows.detection import detector_of
 
-    return detector.audit_clip(path)
+    return detector_of(settings or load_settings()).audit(path)
 
 
 def mark(
@@ -118,9 +119,3 @@ def mark(
         marked = mark_clip(home, Path(src), Path(dst), source=source, history=history)
         stamp_due(home)
         return marked
-
-
-def _audit_as_json(path: Path) -> dict[str, Any]:
-    import detector
-
-    return detector.audit_clip(path).to_dict()

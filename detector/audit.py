@@ -14,7 +14,7 @@ import numpy.typing as npt
 from detector.calibration import Verdict
 from detector.encoders import Encoder
 from detector.errors import HeadMismatch, HeadNotFound
-from detector.examine import Examination, examine_clip, layout_of
+from detector.examine import Examination, examine_clip, kept_examination, layout_of
 from detector.features import schema
 from detector.head import ENCODER_HEAD, PLAIN_HEAD, Contract, Head, clip_score, load_head
 from detector.normal_form import PREPROCESS_ID
@@ -177,6 +177,10 @@ class Detector:
             max_windows=max_windows,
             limits=limits,
         )
+
+    def kept(self, sha256: str, cache: Path, *, max_windows: int = 64) -> Examination | None:
+        """What the folder `cache` holds of the clip with that digest, as this head needs it."""
+        return kept_examination(cache, sha256, self.head.contract.families, self.encoder, max_windows)
 
     def judge(self, path: str | Path, examined: Examination) -> AuditReport:
         """The report on what was measured; costs next to nothing."""

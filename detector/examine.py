@@ -81,14 +81,7 @@ def examine_clip(
     sha256 = file_digest(path).hex()
     if cache is None:
         return _measure(path, sha256, families, encoder, max_windows, limits)
-    key = [
-        PREPROCESS_ID,
-        schema(families, layout_of(encoder)).digest,
-        encoder and encoder.digest,
-        max_windows,
-    ]
-    name = hashlib.sha256(json.dumps([sha256, *key]).encode()).hexdigest()
-    stored = cache / name[:2] / f"{name[2:34]}.npz"
+    stored = _entry(cache, sha256, families, encoder, max_windows)
     found = _read(stored)
     if found is None:
         found = _measure(path, sha256, families, encoder, max_windows, limits)
@@ -96,6 +89,22 @@ def examine_clip(
         with atomic_path(stored) as temporary, temporary.open("wb") as file:
             _write(found, file)
     return found
+
+
+def kept_examination(
+    cache: Path, sha256: str, families: tuple[str, ...], encoder: Encoder | None, max_windows: int
+) -> Examination | None:
+    """What `cache` holds of the clip with that digest."""
+    return _read(_entry(cache, sha256, families, encoder, max_windows))
+
+
+def _entry(
+    cache: Path, sha256: str, families: tuple[str, ...], encoder: Encoder | None, max_windows: int
+) -> Path:
+    features = schema(families, layout_of(encoder)).digest
+    key = [sha256, PREPROCESS_ID, features, encoder and encoder.digest, max_windows]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    return cache / name[:2] / f"{name[2:34]}.npz"
 
 
 def layout_of(encoder: Encoder | None) -> Layout | None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows.audit_run import Audit, Fetch, InPool, Session, Tally
-from flows.auditing import Job, audit_rows, the_detector
+from flows.auditing import Job, audit_rows
 from flows.clip_lists import Entry
+from flows.detection import detector_cache, detector_of
 from flows.reporting import card_of, write_report, write_rows
 from flows.row_log import Row, RowLog, Rows
 from flows.settings import Settings
@@ -36,11 +37,13 @@ def audited(
     out: Path | None = None,
     is_fresh: bool = False,
     fetch: Fetch | None = None,
+    before: Sequence[Row] | None = None,
     tell: Callable[[Tally], None] = lambda _: None,
 ) -> Iterator[Audited]:
     """Audit `entries`; see `flows.audit_run`. `out`: a file (.json, .csv, .parquet) for the rows, or a folder.
 
-    In a folder the rows are kept as they come, and the next audit with it goes on, unless `is_fresh`. Raises
+    In a folder the rows are kept as they come, and the next audit with it goes on, unless `is_fresh`; its page shows
+    what changed since the rows `before`. Raises
     `OutputError` before any clip is examined where `out` cannot be written, and `WorkersFail`.
     """
     with _row_log(out, is_fresh) as log:
@@ -49,7 +52,15 @@ def audited(
         if out is not None and out.suffix in FILE_SUFFIXES:
             write_rows(out, rows)
         elif out is not None:
-            write_report(out, rows, head_card=card_of(the_detector().head))
+            detector = detector_of(settings)
+
+            def stills(row: Row) -> list[bytes]:
+                """Those of the clip that are kept of its examination; none where the cache is gone."""
+                digest = row.get("sha256")
+                kept = detector.kept(digest, detector_cache(settings)) if digest else None
+                return list(kept.stills) if kept else []
+
+            write_report(out, rows, head_card=card_of(detector.head), before=before, stills_of=stills)
         yield Audited(rows, run.tally)
 
 

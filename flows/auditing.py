@@ -1,6 +1,5 @@
 """One clip's row: provenance first, then statistics; a broken file is a row, never a crash."""
 
-import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -9,16 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from flows.detection import detector_cache, detector_of
 from flows.home import keys_if_any, ledger_if_any, trust_of
 from flows.row_log import Row
 from flows.settings import Settings
 from media import Limits, MediaError, OutputError
 from provenance.errors import ProvenanceError
 from provenance.ledger import LedgerError
-from provenance.verify import verify_clip
+from provenance.verify import conflict, verify_clip
 
 if TYPE_CHECKING:
-    from detector import AuditReport, Detector
+    from detector import AuditReport
 
 
 class Job(NamedTuple):
@@ -37,7 +37,7 @@ def audit_row(settings: Settings, path: Path, *, name: str | None = None) -> Row
     """One clip's row: `path` (or `name`), `verdict`, `p_ai`, `segments`, `error`, and the provenance beside them."""
     row = blank_row(name or str(path))
     try:
-        head = the_detector().head
+        head = detector_of(settings).head
         row |= {"head_id": head.head_id, "head_digest": head.digest}
         with ExitStack() as stack:
             ledger = ledger_if_any(settings)
@@ -49,7 +49,8 @@ def audit_row(settings: Settings, path: Path, *, name: str | None = None) -> Row
         if known.verdict == "malformed":
             return row | {"error": known.evidence[0].summary.replace(str(path), row["path"])}
         report = _statistics(settings, path).to_dict()
-        return row | {key: report[key] for key in ("verdict", "p_ai", "segments", "ood_score", "evidence")}
+        kept = {key: report[key] for key in ("verdict", "p_ai", "segments", "ood_score", "evidence")}
+        return row | kept | {"conflict": conflict(known, report["verdict"])}
     except (MediaError, ProvenanceError, LedgerError) as error:
         return row | {"error": str(error).replace(str(path), row["path"])}
     except Exception as error:  # a million files hold what nobody foresaw; the other rows must come
@@ -67,6 +68,7 @@ def blank_row(name: str) -> Row:
         "provenance": None,
         "clip_id": None,
         "signer": None,
+        "conflict": None,
         "ood_score": None,
         "evidence": [],
         "head_id": None,
@@ -74,22 +76,14 @@ def blank_row(name: str) -> Row:
     }
 
 
-@functools.cache
-def the_detector() -> "Detector":
-    """The head that audits use and its encoder, loaded once a process."""
-    from detector import Detector
-
-    return Detector.load()
-
-
 def _statistics(settings: Settings, path: Path) -> "AuditReport":
     try:
-        return the_detector().audit(path, cache=settings.cache_folder / "detector")
+        return detector_of(settings).audit(path, cache=detector_cache(settings))
     except (
         OSError,
         OutputError,
     ):  # a full disk or a home that is not ours: the answer is the same, only dearer
-        return the_detector().audit(path)
+        return detector_of(settings).audit(path)
 
 
 def terms_of(settings: Settings) -> str:
@@ -99,7 +93,7 @@ def terms_of(settings: Settings) -> str:
     """
     keys = keys_if_any(settings)
     terms = {
-        "head": the_detector().head.digest,
+        "head": detector_of(settings).head.digest,
         "limits": asdict(Limits()),
         "trust": [one.id for one in trust_of(settings).lists],
         "marks": [_hashed(keys.mark_keys.of(epoch)) for epoch in keys.mark_keys.newest()] if keys else [],

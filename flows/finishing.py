@@ -14,10 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import detector
 import generator
+from flows.detection import detector_of
 from flows.home import Home, authority_of
 from flows.raw import read_raw
+from flows.settings import Settings
 from media import (
     ClipWriter,
     atomic_path,
@@ -207,9 +208,9 @@ def sign(home: Home, run: Run, origin: Origin, folder: Path) -> None:
     attempt.replace(folder / SIGNED)
 
 
-def audit(folder: Path) -> dict[str, Any]:
+def audit(settings: Settings, folder: Path) -> dict[str, Any]:
     """What our own detector says of the clip that is about to be published."""
-    report = detector.audit_clip(folder / SIGNED).to_dict()
+    report = detector_of(settings).audit(folder / SIGNED).to_dict()
     return {name: value for name, value in report.items() if name != "path"}
 
 

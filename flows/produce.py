@@ -98,7 +98,7 @@ def _make(home: Home, job: Job, run: Run, folder: Path, progress: Progress) -> O
     origin = _origin(home, run, cleared, folder)
     _sign(home, run, origin, folder)
     progress("audit", 0.0)
-    report = _audit(folder)
+    report = _audit(home.settings, folder)
     progress("record", 0.0)
     _record(home, run, origin, report, folder)
     return None

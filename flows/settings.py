@@ -61,6 +61,15 @@ class Settings(BaseSettings):
     guard_family: Literal["llama_guard", "shield_gemma"] = Field(
         default="llama_guard", description="How that guard is asked and answers."
     )
+    head: str | None = Field(
+        default=None,
+        description="The detector's head: a shipped one, or a folder. Default: the best that runs.",
+    )
+    encoder: str | None = Field(
+        default=None, description="open_clip architecture that the head looks with, or local-dir:FOLDER."
+    )
+    encoder_weights: str | None = Field(default=None, description="Its weights: a file, or a pretrained tag.")
+    encoder_device: str = Field(default="cpu", description="Where that encoder runs, such as cuda.")
     keep_refused_prompts: bool = Field(
         default=False, description="Keep the text of refused prompts, not just its hash."
     )

@@ -7,7 +7,7 @@ Exit codes: 0 ok, 1 verified false, 2 usage or a bad input file, 3 no provenance
 import typer
 
 from clipproof.cli import (
-    audit,
+    audit_group,
     campaign,
     database,
     doctor,
@@ -58,7 +58,7 @@ def _root(
 app.command("produce")(produce.produce)
 app.command("mark")(mark.mark)
 app.command("verify")(verify.verify)
-app.command("audit")(audit.audit)
+app.add_typer(audit_group.app, name="audit")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(review.app, name="review")
 app.add_typer(safety.app, name="safety")

@@ -84,6 +84,25 @@ def audit(
             show_default=False,
         ),
     ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="The detector's head: a shipped one, or a folder.", show_default=False)
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="open_clip architecture that the head looks with, or local-dir:FOLDER.", show_default=False
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Its weights: a file, or a pretrained tag.", show_default=False)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where that encoder runs: cpu, cuda.", show_default=False)
+    ] = None,
+    drift: Annotated[
+        Path | None,
+        typer.Option(help="An earlier audit (its folder or report.json): the page shows what changed."),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, max=1024, help="Clips at a time; default: one a core.", show_default=False),
@@ -98,6 +117,7 @@ def audit(
     from flows.audit_outputs import FILE_SUFFIXES, audited, in_this_process
     from flows.audit_run import usable_cores
     from flows.clip_lists import clips_of
+    from flows.reporting import read_rows
     from flows.settings import load_settings
     from media.fetch import FetchLimits, fetch
 
@@ -107,7 +127,11 @@ def audit(
         raise typer.BadParameter("give a folder, or a .json, .csv or .parquet file", param_hint="--out")
     if fresh and (out_path is None or out_path.suffix in FILE_SUFFIXES):
         raise typer.BadParameter("there is no folder to go on with; give --out FOLDER", param_hint="--fresh")
-    settings = load_settings()
+    if drift is not None and (out_path is None or out_path.suffix in FILE_SUFFIXES):
+        raise typer.BadParameter("the page that shows it needs --out FOLDER", param_hint="--drift")
+    named = {"head": head, "encoder": encoder, "encoder_weights": checkpoint, "encoder_device": device}
+    settings = load_settings().model_copy(update={name: value for name, value in named.items() if value})
+    before = read_rows(drift) if drift is not None else None
     entries = clips_of(paths)
     if not entries:
         raise typer.BadParameter("no clip is there", param_hint="PATHS")
@@ -127,6 +151,7 @@ def audit(
                     out=out_path,
                     is_fresh=fresh,
                     fetch=functools.partial(fetch, limits=FetchLimits(max_download)) if allow_urls else None,
+                    before=before,
                     tell=tell,
                 )
             )
@@ -197,6 +222,8 @@ def _print_one(row: dict[str, Any]) -> None:
     colour = _COLOURS[row["verdict"]]
     out.print(f"[bold {colour}]{row['verdict'].replace('_', ' ').upper()}[/]  {escape(visible(row['path']))}")
     out.print(f"  probability that it is AI-generated: {row['p_ai']:.2f}; provenance: {row['provenance']}")
+    if row["conflict"]:
+        out.print(f"  [bold yellow]conflict[/] {escape(row['conflict'])}")
     for evidence in row["evidence"]:
         out.print(f"  [dim]{evidence['kind'].replace('_', ' '):<10}[/] {escape(evidence['text'])}")
     if row["segments"]:

@@ -42,6 +42,7 @@ def fit(
     from detector.encoders import Encoder, OpenClipEncoder
     from detector.train import train
     from detector.wheel_encoder import WheelEncoder
+    from flows.detection import detector_cache
     from flows.settings import load_settings
 
     if vit and encoder:
@@ -51,7 +52,7 @@ def fit(
         chosen = WheelEncoder()
     elif encoder:
         chosen = OpenClipEncoder(encoder, checkpoint, device)
-    folder = cache or load_settings().home / "cache" / "detector"
+    folder = cache or detector_cache(load_settings())
     with progress() as tell:
         head = train(
             clips, manifest, out_path, cache=folder, encoder=chosen, robustness=robustness, progress=tell
@@ -92,6 +93,7 @@ def adapt(
     from detector.encoders import OpenClipEncoder
     from detector.head import save_head
     from flows.clip_lists import clips_of
+    from flows.detection import detector_cache
     from flows.settings import load_settings
     from media import MediaError
 
@@ -102,7 +104,7 @@ def adapt(
         raise typer.BadParameter(f"no clip is in {folder}", param_hint="FOLDER")
     own = OpenClipEncoder(encoder, checkpoint, device) if encoder else None
     detector = Detector.load(head, own)
-    cache = load_settings().home / "cache" / "detector"
+    cache = detector_cache(load_settings())
     features = []
     with progress() as tell:
         for number, path in enumerate(paths):

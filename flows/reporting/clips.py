@@ -1,7 +1,8 @@
 """One clip's row of the page, and which clips and stills the page has room for."""
 
+import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +30,10 @@ _KINDS: Final = {
     "reason": "reason",
     "missing": "not looked at",
 }
+
+
+StillsOf = Callable[[Row], Sequence[bytes]]
+"""A clip's pictures, JPEG, evenly spaced in time."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,14 @@ def listed(rows: Sequence[Row]) -> list[Row]:
     scored = (i for i in numbers if verdict_of(rows[i]) != "error")
     highest = sorted(scored, key=lambda i: -(rows[i].get("p_ai") or 0.0))[: MAX_CLIPS - len(errors)]
     return [rows[i] for i in sorted([*errors, *highest])]
+
+
+def with_stills(rows: Sequence[Row], stills_of: StillsOf) -> list[Row]:
+    """The rows with as many of their clips' stills as the page can show of one."""
+    return [
+        {**row, "stills": [base64.b64encode(s).decode() for s in _spread(stills_of(row), _MOST_STILLS)]}
+        for row in rows
+    ]
 
 
 def stills_each(rows: Sequence[Row]) -> int:

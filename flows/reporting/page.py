@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from flows.reporting import charts
-from flows.reporting.clips import clip_rows, listed, stills_each
+from flows.reporting.clips import StillsOf, clip_rows, listed, stills_each, with_stills
 from flows.reporting.drift import drift_report
 from flows.reporting.rows import Row
 from flows.reporting.wording import (
@@ -34,7 +34,11 @@ _MOST_NAMES: Final = 20
 
 
 def render_page(
-    rows: Sequence[Row], *, head_card: Mapping[str, Any], before: Sequence[Row] | None = None
+    rows: Sequence[Row],
+    *,
+    head_card: Mapping[str, Any],
+    before: Sequence[Row] | None = None,
+    stills_of: StillsOf | None = None,
 ) -> Iterator[str]:
     """The page of `rows` in pieces of text; `before` are the rows of an earlier audit to compare with.
 
@@ -59,6 +63,8 @@ def render_page(
     )
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     shown = listed(rows)
+    if stills_of is not None:
+        shown = with_stills(shown, stills_of)
     stills = stills_each(shown)
     return page.get_template("page.html").generate(
         style=Markup(style),  # noqa: S704 - files of ours, word for word what the digests are of
