@@ -23,7 +23,7 @@ class _PathsByDefault(TyperGroup):
 app = typer.Typer(
     cls=_PathsByDefault,
     no_args_is_help=True,
-    help="Audit clips: provenance first, then statistics that may say inconclusive. `audit PATHS` is `audit files PATHS`.",
+    help="Audit clips: provenance first, then statistics. `audit PATHS` is short for `audit files PATHS`.",
 )
 app.command(_FILES)(audit)
 app.command("fit")(fit)

@@ -1,6 +1,6 @@
 """How good the detector is, and what each part of it is worth.
 
-    python -m benchmarks.detector [--clips DIR --manifest CSV] [--work DIR] [--out docs]
+    python -m benchmarks.detection [--clips DIR --manifest CSV] [--work DIR] [--out docs]
 
 With labelled clips both shipped heads are fitted anew, into the package: their model cards follow, and the ablations.
 Without, the tables and pictures are drawn from the shipped heads and the last ablations. Writes detector-bench.md, and
@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detector.ablations import Variant, compare, fused, native_scores
-from benchmarks.detector.own_clips import manifest_with_own, write_own_clips
-from benchmarks.detector.pictures import draw
-from benchmarks.detector.tables import markdown
+from benchmarks.detection.ablations import Variant, compare, fused, native_scores
+from benchmarks.detection.own_clips import manifest_with_own, write_own_clips
+from benchmarks.detection.pictures import draw
+from benchmarks.detection.tables import markdown
 from detector.audit import Detector
 from detector.corpus import EXTRA_RATES, load_example, read_manifest, table_of
 from detector.errors import DetectorError
@@ -94,7 +94,7 @@ def measure_ablations(work: Path, manifest: Path) -> list[dict[str, Any]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.detector", description=(__doc__ or "").split("\n")[0]
+        prog="python -m benchmarks.detection", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--clips", type=Path, help="folder that the manifest's paths are in")
     parser.add_argument("--manifest", type=Path)

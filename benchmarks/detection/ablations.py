@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.detector.native import clip_traces
+from benchmarks.detection.native import clip_traces
 from detector.calibration import auroc
 from detector.corpus import Example, clip_table
 from detector.protocols import Table, bootstrap_interval, protocol_scores

@@ -96,7 +96,7 @@ def markdown(heads: Sequence[Head], measured: Mapping[str, Any]) -> str:
     between = heads[0].card["protocol"]["camera_against_camera"]
     parts = [
         "# Detector benchmark",
-        "Made by `python -m benchmarks.detector`; the model cards hold the same numbers by source, with intervals:\n"
+        "Made by `python -m benchmarks.detection`; the model cards hold the same numbers by source, with intervals:\n"
         + "\n".join(f"- [{h.head_id}](../detector/heads/{h.head_id}/MODEL_CARD.md)" for h in heads),
         "## Generators and cameras that were not trained on",
         _headline(heads),
