@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detector.corpus import read_manifest
 from detector.encoder_training.frames import load_clips, load_pairs
-from detector.encoder_training.training import SELFTEST, Recipe, train_encoder
+from detector.encoder_training.training import SELFTEST, SELFTEST_STEPS, Recipe, train_encoder
 from detector.errors import DetectorError
 
 
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.minutes,
             recipe,
             resume=options.resume,
+            most_steps=SELFTEST_STEPS if options.selftest else None,
             start_from=options.start_from,
             progress=progress,
         )

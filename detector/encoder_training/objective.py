@@ -41,6 +41,8 @@ class LabelObjective(nn.Module):
     this one only tells apart the sources of one label.
     """
 
+    is_ai_of_source: Tensor
+
     def __init__(self, dim: int, is_ai_of_source: list[bool]) -> None:
         super().__init__()
         self.label = nn.Linear(dim, 1)
@@ -49,7 +51,7 @@ class LabelObjective(nn.Module):
 
     def forward(self, embeddings: Tensor, source: Tensor, adversary_weight: float) -> Tensor:
         """The loss of embeddings [N, D] of clips from source [N]; both labels weigh the same."""
-        of_source: Tensor = self.is_ai_of_source
+        of_source = self.is_ai_of_source
         is_ai = of_source[source]
         x = F.normalize(embeddings, dim=-1) * embeddings.shape[-1] ** 0.5
         share = is_ai.float().mean().clamp(0.05, 0.95)

@@ -44,12 +44,11 @@ class Recipe:
     label_weight: float = 0.0
     """0: labels are not used, so an encoder may be measured on the clips that it saw."""
     adversary_weight: float = 0.3
-    most_steps: int = 0
-    """0: as many as the minutes allow."""
     seed: int = 0
 
 
-SELFTEST = Recipe(size="tiny", side=32, clips=4, pairs=4, label_weight=0.5, most_steps=3)
+SELFTEST = Recipe(size="tiny", side=32, clips=4, pairs=4, label_weight=0.5)
+SELFTEST_STEPS = 3
 
 
 class Learner(nn.Module):
@@ -58,7 +57,7 @@ class Learner(nn.Module):
     def __init__(self, config: dict[str, Any], is_ai_of_source: list[bool]) -> None:
         super().__init__()
         dim = config["embed_dim"]
-        self.clip = build(config)
+        self.clip: Any = build(config)
         # Invariance to codec and scale is asked of a projection, so that the embedding may keep them.
         self.projection = nn.Sequential(
             nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.GELU(), nn.Linear(dim, dim)
@@ -72,12 +71,12 @@ class Learner(nn.Module):
         [C].
         """
         with torch.autocast("cpu", torch.bfloat16):
-            embedded = self.clip.visual(torch.cat([pictures, views])).float()  # type: ignore[operator, union-attr]
-            said = self.clip.encode_text(tokens).float()  # type: ignore[operator]
+            embedded = self.clip.visual(torch.cat([pictures, views])).float()
+            said = self.clip.encode_text(tokens).float()
         shown, seen = embedded[: len(pictures)], embedded[len(pictures) :]
         first, second = self.projection(seen).chunk(2)
         losses = {
-            "caption": contrast(shown, said, self.clip.logit_scale.clamp(max=math.log(100))),  # type: ignore[operator, union-attr]
+            "caption": contrast(shown, said, self.clip.logit_scale.clamp(max=math.log(100))),
             "views": view_contrast(first, second, recipe.temperature),
         }
         if recipe.label_weight:
@@ -131,13 +130,15 @@ def train_encoder(
     recipe: Recipe,
     *,
     resume: bool,
+    most_steps: int | None = None,
     start_from: Path | None = None,
     progress: Callable[[str], None],
 ) -> None:
-    """Trains until `minutes` of wall-clock time are used up, over all restarts, and writes the encoder.
+    """Trains until `minutes` of wall-clock time or `most_steps` are used up, over all restarts, and writes
+    the encoder.
 
     The state is `out/state.pt`, the encoder `out/encoder`. `start_from` is the state file of another run
-    whose encoder this one goes on from.
+    whose encoder this one goes on from. Raises `TrainingDataError` where a state is of another recipe.
     """
     torch.manual_seed(recipe.seed)
     config = model_config(recipe.size)
@@ -146,8 +147,9 @@ def train_encoder(
     learner = Learner(config, batches.is_ai_of_source)
     matrices = [p for p in learner.parameters() if p.ndim > 1]
     others = [p for p in learner.parameters() if p.ndim <= 1]
+    param_groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(
-        [{"params": matrices}, {"params": others, "weight_decay": 0.0}],
+        param_groups,
         lr=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         betas=(0.9, 0.98),
@@ -186,7 +188,7 @@ def train_encoder(
     rng = np.random.default_rng([recipe.seed, step])
     last, saved = time.monotonic(), used
     recent: dict[str, list[float]] = {}
-    while used < 60 * minutes and not (recipe.most_steps and step >= recipe.most_steps):
+    while used < 60 * minutes and (most_steps is None or step < most_steps):
         done = used / (60 * minutes)
         rate = recipe.learning_rate * min(1.0, (step + 1) / recipe.warmup_steps)
         for group in optimizer.param_groups:
