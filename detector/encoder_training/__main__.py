@@ -38,7 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import torch
 
     torch.set_num_threads(options.threads)
-    recipe = SELFTEST if options.selftest else Recipe(label_weight=options.label_weight)
+    # A trained encoder is taught further more gently than one from random weights.
+    learning_rate = 5e-4 if options.start_from else Recipe.learning_rate
+    recipe = Recipe(label_weight=options.label_weight, learning_rate=learning_rate)
+    if options.selftest:
+        recipe = SELFTEST
 
     def progress(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
