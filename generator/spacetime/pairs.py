@@ -44,11 +44,14 @@ def write_pairs(path: Path, seed: int, pairs: int = FILE_PAIRS, side: int = 128)
 def main() -> None:
     parser = argparse.ArgumentParser(description="Render pictures of the world with sentences on them.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write pairs-NNNN.npz to")
-    parser.add_argument("--files", type=int, default=16, help=f"of {FILE_PAIRS} pairs each")
+    parser.add_argument("--files", type=int, default=16, help=f"how many, of {FILE_PAIRS} pairs each")
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first; other numbers, other scenes"
+    )
     parser.add_argument("--side", type=int, default=128, help="pixels")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for number in range(arguments.files):
+    for number in range(arguments.first, arguments.first + arguments.files):
         path = arguments.out / f"pairs-{number:04d}.npz"
         if not path.exists():
             write_pairs(path, SEED + number, side=arguments.side)
