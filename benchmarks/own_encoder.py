@@ -1,6 +1,6 @@
 """Does an encoder trained from little help a head on groups that neither has been told of?
 
-    python benchmarks/own_encoder.py --clips DIR --manifest CSV --run FOLDER --probes FOLDER [--json OUT]
+    python -m benchmarks.own_encoder --clips DIR --manifest CSV --run FOLDER --probes FOLDER [--json OUT]
         [--labelled STATE:GROUPS ...]
 
 `--run` is what `detector.encoder_training` wrote; `--probes` holds captioned pictures that it did not see.
@@ -15,7 +15,7 @@ clips' frames (never their labels), so its rows are mildly optimistic.
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from detector.calibration import auroc
 from detector.corpus import EXTRA_RATES, Example, load_example, read_manifest, table_of
 from detector.encoder_training.frames import ClipFrames, cached_frames, load_pairs
 from detector.features import FAMILIES, schema
-from detector.features.embedding import embedding_features, embedding_names
+from detector.features.embedding import Layout, embedding_features, embedding_names
 from detector.normal_form import TARGET_RATE, WINDOW_FRAMES
 from detector.protocols import Table, bootstrap_interval, protocol_scores
 from generator.spacetime.concepts import SLOTS
@@ -36,7 +36,7 @@ from media import MediaError, atomic_path
 FRAMES = 8
 """Of a window's 16: every other one."""
 
-LAYERS = ("middle", "last", "embedding")
+LAYERS = ("middle", "last", "pooled")
 SHUFFLES = 2
 LANGUAGES = ("en", "zh")
 RENDERED_OR_FILMED = {
@@ -46,27 +46,29 @@ RENDERED_OR_FILMED = {
 
 
 class Layers:
-    """An encoder that also gives the means of its third and fourth stage over the picture."""
+    """An encoder's parts as it gives them, and the mean of its last stage over the picture."""
 
     def __init__(self, encoder: OpenClipEncoder) -> None:
         self.encoder = encoder
-        self.visual = encoder._visual
-        self._seen: dict[str, list[np.ndarray]] = {}
-        for layer, stage in (("middle", self.visual.trunk.s3), ("last", self.visual.trunk.s4)):
-            stage.register_forward_hook(self._keep(layer))
+        self._last: list[np.ndarray] = []
+        encoder._visual.trunk.s4.register_forward_hook(self._keep)
 
-    def _keep(self, layer: str) -> Callable[..., None]:
-        def hook(module: Any, given: Any, output: torch.Tensor) -> None:
-            self._seen.setdefault(layer, []).append(output.float().mean((2, 3)).numpy())
-
-        return hook
+    def _keep(self, module: Any, given: Any, output: torch.Tensor) -> None:
+        self._last.append(output.float().mean((2, 3)).numpy())
 
     def __call__(self, rgb: np.ndarray) -> dict[str, np.ndarray]:
         """float32 [T, D] by layer of pictures [T, H, W, 3]."""
-        self._seen.clear()
+        self._last.clear()
         with torch.autocast("cpu", torch.bfloat16):
-            embedding = self.encoder.embed(rgb)
-        return {"embedding": embedding, **{name: np.concatenate(v) for name, v in self._seen.items()}}
+            embedded = self.encoder.embed(rgb)
+        return {**split(self.encoder, embedded), "last": np.concatenate(self._last)}
+
+
+def split(encoder: OpenClipEncoder, embedded: np.ndarray) -> dict[str, np.ndarray]:
+    """The parts of embeddings [T, D], by name."""
+    widths = [width for _, width in encoder.layout.parts]
+    parts = np.split(embedded, np.cumsum(widths)[:-1], axis=1)
+    return {name: part for (name, _), part in zip(encoder.layout.parts, parts, strict=True)}
 
 
 def shuffle(encoder: OpenClipEncoder, clips: Sequence[ClipFrames], seed: int) -> None:
@@ -106,9 +108,10 @@ def embed_clips(layers: Layers, clips: Sequence[ClipFrames]) -> dict[str, list[n
 
 def table_of_embeddings(embedded: Sequence[np.ndarray], like: Table) -> Table:
     """Mean, spread and path of every window's embeddings, with the clips of another table."""
-    rows = [embedding_features(window) for clip in embedded for window in clip]
+    layout = Layout((("layer", embedded[0].shape[-1]),), FRAMES)
+    rows = [embedding_features(window, layout) for clip in embedded for window in clip]
     owner = np.repeat(np.arange(len(embedded)), [len(clip) for clip in embedded])
-    _, blocks = embedding_names(embedded[0].shape[-1])
+    _, blocks = embedding_names(layout)
     return Table(np.array(rows), blocks, owner, np.ones(len(rows), bool), like.is_ai, like.source, like.group)
 
 
@@ -150,7 +153,7 @@ class Words:
 def probe_words(words: Words, encoder: OpenClipEncoder, folder: Path) -> dict[str, Any]:
     """Zero-shot accuracy on rendered pictures that were not trained on, in both languages."""
     pairs = load_pairs(folder)
-    shown = encoder.embed(pairs.pictures)
+    shown = split(encoder, encoder.embed(pairs.pictures))["pooled"]
     results: dict[str, Any] = {"pictures": len(shown)}
     for language in LANGUAGES:
         said = np.array(getattr(pairs, language))
@@ -198,8 +201,8 @@ def labelled_scores(runs: Sequence[str], clips: Sequence[ClipFrames]) -> np.ndar
         weight, bias = state["labels.label.weight"][0].numpy(), float(state["labels.label.bias"])
         for k, clip in enumerate(clips):
             if clip.entry.group in groups.split(","):
-                x = encoder.embed(np.asarray(clip.frames[::4])) * len(weight) ** 0.5
-                scores[k] = float(np.mean(x @ weight + bias))
+                x = split(encoder, encoder.embed(np.asarray(clip.frames[::4])))["pooled"]
+                scores[k] = float(np.mean(x * len(weight) ** 0.5 @ weight + bias))
     return scores
 
 
@@ -256,7 +259,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         if not k:
             pairs = load_pairs(options.probes)
             said = {language: sorted(set(getattr(pairs, language))) for language in LANGUAGES}
-            result["probes"]["clips"] = probe_clips(words, embedded["embedding"], table, said)
+            result["probes"]["clips"] = probe_clips(words, embedded["pooled"], table, said)
     if options.labelled:
         scores["own with labels"] = labelled_scores(options.labelled, clips)
 
