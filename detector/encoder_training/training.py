@@ -154,7 +154,7 @@ def train_encoder(
         weight_decay=recipe.weight_decay,
         betas=(0.9, 0.98),
     )
-    step, used = 0, 0.0
+    step, used, further = 0, 0.0, start_from is not None
     state_path = out / "state.pt"
     if resume and state_path.exists():
         state = torch.load(state_path, weights_only=True)
@@ -165,7 +165,7 @@ def train_encoder(
             )
         learner.load_state_dict(state["learner"])
         optimizer.load_state_dict(state["optimizer"])
-        step, used = state["step"], state["seconds"]
+        step, used, further = state["step"], state["seconds"], state["further"]
     elif start_from is not None:
         begun = torch.load(start_from, weights_only=True)["learner"]
         learner.load_state_dict({k: v for k, v in begun.items() if not k.startswith("labels.")}, strict=False)
@@ -179,10 +179,11 @@ def train_encoder(
                     "recipe": dataclasses.asdict(recipe),
                     "step": step,
                     "seconds": used,
+                    "further": further,
                 },
                 temporary,
             )
-        card = render_card(clips, len(pairs.pictures), recipe, step, used)
+        card = render_card(clips, len(pairs.pictures), recipe, step, used, further)
         write_encoder(out / "encoder", learner.clip, config, tokenizer, card)
 
     rng = np.random.default_rng([recipe.seed, step])
@@ -213,14 +214,18 @@ def train_encoder(
 
 
 def render_card(
-    clips: Sequence[ClipFrames], pictures: int, recipe: Recipe, steps: int, seconds: float
+    clips: Sequence[ClipFrames], pictures: int, recipe: Recipe, steps: int, seconds: float, further: bool
 ) -> str:
-    """The model card of an encoder: what went in, and what it must not be taken for."""
+    """The model card of an encoder: what went in, and what it must not be taken for.
+
+    `further` says that the run began with another run's encoder, whose clips are not counted here.
+    """
+    begun = "from the encoder of an earlier run of the same training" if further else "from random weights"
     count = {label: sum(c.entry.is_ai is label for c in clips) for label in (True, False)}
     labels = "with" if recipe.label_weight else "without"
     return f"""# Model card: own encoder
 
-An image-text encoder in open_clip's format, trained from random weights: no pretrained weights, no teacher.
+An image-text encoder in open_clip's format, trained {begun}: no pretrained weights, no teacher.
 
 - {pictures} pictures of a rendered world with sentences in English and Chinese (CLIP's loss)
 - Frames of {count[True]} AI clips and {count[False]} camera clips, {labels} labels (two views of a clip)

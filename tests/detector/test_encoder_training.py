@@ -98,13 +98,33 @@ def test_a_run_goes_on_from_its_state(clips: list[ClipFrames], pairs_folder: Pat
 
     first, again, on = run(1), run(1), run(2)
     assert (first["step"], again["step"], on["step"]) == (1, 1, 2)
-    weight = "clip.visual.trunk.conv1.0.weight"
-    name = weight if weight in first["learner"] else next(iter(first["learner"]))
+    name = "clip.text_projection"
     assert torch.equal(first["learner"][name], again["learner"][name])
     assert not torch.equal(first["learner"][name], on["learner"][name])
     with pytest.raises(TrainingDataError, match="another recipe") as caught:
         run(3, Recipe(size="tiny", side=32, clips=4, pairs=4))
     assert "--out" in caught.value.hint
+
+
+def test_an_encoder_taught_further_says_so(
+    clips: list[ClipFrames], pairs_folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    train_encoder(
+        clips[:6],
+        load_pairs(pairs_folder),
+        tmp_path,
+        10.0,
+        SELFTEST,
+        resume=False,
+        most_steps=0,
+        start_from=trained / "state.pt",
+        progress=lambda text: None,
+    )
+    states = [torch.load(run / "state.pt", weights_only=True)["learner"] for run in (trained, tmp_path)]
+    shared = [key for key in states[0] if key.startswith("clip.")]
+    assert shared
+    assert all(torch.equal(states[0][key], states[1][key]) for key in shared)
+    assert "earlier run" in (tmp_path / "encoder" / "MODEL_CARD.md").read_text()
 
 
 def test_a_folder_without_pictures_says_how_to_make_them(
