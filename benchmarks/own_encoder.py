@@ -16,6 +16,7 @@ clips' frames (never their labels), so its rows are mildly optimistic.
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,14 @@ def table_of_embeddings(embedded: Sequence[np.ndarray], like: Table) -> Table:
     rows = [embedding_features(window, layout) for clip in embedded for window in clip]
     owner = np.repeat(np.arange(len(embedded)), [len(clip) for clip in embedded])
     _, blocks = embedding_names(layout)
-    return Table(np.array(rows), blocks, owner, np.ones(len(rows), bool), like.is_ai, like.source, like.group)
+    return replace(
+        like,
+        x=np.array(rows),
+        blocks=blocks,
+        clip=owner,
+        scored=np.ones(len(rows), bool),
+        paired=np.zeros(len(rows), bool),
+    )
 
 
 def standardised(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -229,7 +237,8 @@ def load(options: argparse.Namespace) -> tuple[list[Example], list[ClipFrames]]:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Every row of the ablation."""
     examples, clips = load(options)
-    table = table_of(examples, schema(tuple(FAMILIES)).blocks)
+    # Neither side trains on processed copies of camera clips: the encoder never met them.
+    table = table_of(examples, schema(tuple(FAMILIES)).blocks).without_pairs()
     weights = table.clip_weights()
     scores = {"features": protocol_scores(table, "joint")}
     folder = options.run / "encoder"
