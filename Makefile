@@ -44,10 +44,11 @@ pictures: $(VENV)/ready  ## the README's pictures
 	$(BIN)/python benchmarks/pictures.py
 
 bench: $(VENV)/ready  ## the tables of docs/ (some minutes)
-	@for script in benchmarks/produce.py benchmarks/verify.py benchmarks/imports.py; do \
+	@for script in benchmarks/produce.py benchmarks/verify.py benchmarks/imports.py benchmarks/audit.py; do \
 	  echo "== $$script"; $(BIN)/python $$script || exit 1; done
 	$(BIN)/python -m benchmarks.watermark
 	$(BIN)/python -m benchmarks.policy
+	$(BIN)/python -m benchmarks.detection
 
 dist: $(VENV)/ready  ## sdist, and the wheel built from it
 	rm -rf dist && $(BIN)/python -m build --installer uv --outdir dist

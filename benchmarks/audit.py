@@ -1,6 +1,6 @@
 """How fast the detector is, and where the time goes: windows a minute, CPU seconds a stage.
 
-    python benchmarks/audit.py [--clip FILE] [--seconds 8] [--json OUT] [--encoder NAME --checkpoint PATH]
+    python benchmarks/audit.py [--clip FILE] [--seconds 8] [--json OUT] [--head HEAD] [--encoder NAME --checkpoint PATH]
 
 Without `--clip`, a textured test clip is made. Not shown: GPUs, many files at once, and clips of other
 sizes than the one measured; decoding happens in a child process, whose CPU time is counted too.
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from detector import OpenClipEncoder, audit_clip, load_head
+from detector import Detector, OpenClipEncoder
 from detector.features import FAMILIES, extract
 from detector.normal_form import normalise_clip, to_rgb
 from media import ClipWriter, open_clip
@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--head")
     parser.add_argument("--encoder")
     parser.add_argument("--checkpoint")
     options = parser.parse_args()
@@ -78,7 +79,9 @@ def main() -> None:
         normalised = normalise_clip(clip)
         count = len(normalised.windows)
         luma, chroma = normalised.windows[0].planes()
-        head = load_head()
+        own = OpenClipEncoder(options.encoder, options.checkpoint) if options.encoder else None
+        detector = Detector.load(options.head, own)
+        cache = Path(folder) / "cache"
         stages: dict[str, tuple[Callable[[], Any], int]] = {
             "decode (child process)": (lambda: drain(clip), count),
             "decode, crop, re-encode": (lambda: normalise_clip(clip), count),
@@ -88,10 +91,15 @@ def main() -> None:
                 for name in FAMILIES
             },
         }
-        if options.encoder:
-            encoder = OpenClipEncoder(options.encoder, options.checkpoint)
-            stages[f"encoder: {encoder.id}"] = (lambda: encoder.embed(to_rgb(luma, chroma)), 1)
-        stages["audit, all of it"] = (lambda: audit_clip(clip, head=head), count)
+        if encoder := detector.encoder:
+            frames = np.linspace(0, len(luma) - 1, encoder.layout.frames).astype(int)
+            stages[f"encoder: {encoder.id}"] = (
+                lambda: encoder.embed(to_rgb(luma[frames], chroma[frames])),
+                1,
+            )
+        stages[f"audit with {detector.head.head_id}"] = (lambda: detector.audit(clip), count)
+        detector.audit(clip, cache=cache)
+        stages["audit again, from the cache"] = (lambda: detector.audit(clip, cache=cache), count)
 
         rows = []
         for name, (run, windows) in stages.items():
