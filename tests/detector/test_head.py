@@ -176,7 +176,7 @@ def drop_alpha(folder: Path) -> None:
 
 
 def name_next_format(folder: Path) -> None:
-    edit(folder, lambda record: record.update(format="detector-head/2"))
+    edit(folder, lambda record: record.update(format="detector-head/99"))
 
 
 def write_no_json(folder: Path) -> None:
@@ -227,7 +227,7 @@ def test_shipped_heads_load_and_publish_their_worst_source(name: str) -> None:
     assert head.head_id == name
     for rates in (v for v in head.card["error_rates"].values() if isinstance(v, dict)):
         camera = rates["camera_called_ai"]
-        assert camera["worst_source"]["rate"] >= camera["average_over_sources"]
+        assert camera["worst_source"]["n"] >= 4, "a source of one clip is all or nothing"
     controls = head.card["protocol"]["controls"]
     assert {"content of one frame"} < set(controls)
 
@@ -237,8 +237,8 @@ def test_an_encoder_is_fused_late_with_an_equal_say() -> None:
     is_ai = np.arange(300) % 2 == 0
     sign = np.where(is_ai, 1.0, -1.0)[:, None]
     own = 0.4 * sign + rng.normal(size=(300, 4))
-    seen = np.concatenate([0.4 * sign + rng.normal(size=(300, 1)), rng.normal(size=(300, 120))], axis=1)
-    x, blocks = np.concatenate([own, seen], axis=1), ("flow",) * 4 + ("encoder_pooled_mean",) * 121
+    seen = np.concatenate([0.4 * sign + rng.normal(size=(300, 5)), rng.normal(size=(300, 15))], axis=1)
+    x, blocks = np.concatenate([own, seen], axis=1), ("flow",) * 4 + ("encoder_pooled_mean",) * 20
     half = np.arange(300) < 150
     fused = fit_fused(x[half], is_ai[half], np.ones(150), blocks)
     alone = [

