@@ -96,6 +96,16 @@ def auroc(scores: npt.ArrayLike, is_ai: npt.ArrayLike, weights: npt.ArrayLike | 
     return float(w[y] @ wins @ w[~y] / (w[y].sum() * w[~y].sum()))
 
 
+def calibration_error_by_chance(p: Floats, weights: Floats, draws: int = 400, seed: int = 0) -> float:
+    """The mean `calibration_error` where every probability is right: what so few clips show at best.
+
+    `weights` must weigh both classes alike, as `p` assumes.
+    """
+    rng = np.random.default_rng(seed)
+    errors = [calibration_error(p, rng.random(len(p)) < p, weights) for _ in range(draws)]
+    return float(np.mean(errors))
+
+
 def calibration_error(p: Floats, is_ai: Bools, weights: Floats, bins: int = 10) -> float:
     """Expected calibration error over equal-width bins, weighted."""
     index = np.minimum((p * bins).astype(int), bins - 1)

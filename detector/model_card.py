@@ -146,7 +146,8 @@ def _sources(title: str, summary: Mapping[str, Any]) -> str:
         "",
         f"AUROC {_number(summary['auroc'])} (weighing clips equally {_number(summary['auroc_clips'])}; "
         f"against natural camera footage {_number(summary['auroc_natural'])}); "
-        f"calibration error {_number(summary['calibration_error'])}.",
+        f"calibration error {_number(summary['calibration_error'])}, of which so few clips would show "
+        f"{_number(summary['calibration_error_by_chance'])} if every probability were right.",
         "",
     ]
     rows = []

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.calibration import Verdict, auroc, calibration_error, fit_conformal, fit_platt
+from detector.calibration import (
+    Verdict,
+    auroc,
+    calibration_error,
+    calibration_error_by_chance,
+    fit_conformal,
+    fit_platt,
+)
 from detector.protocols import Table, assign_folds
 
 Floats = npt.NDArray[np.float64]
@@ -128,6 +135,7 @@ def summarise(judged: Sequence[Judged], least: int = 4) -> dict[str, Any]:
         "auroc_clips": _round(auroc(p, is_ai)),
         "auroc_natural": _round(auroc(p[natural], is_ai[natural], weights[natural])),
         "calibration_error": _round(calibration_error(p, is_ai, balanced)),
+        "calibration_error_by_chance": _round(calibration_error_by_chance(p, balanced)),
         "reliability": reliability(p, is_ai, balanced),
         "ai": _class_summary(ai, camera, "likely_camera", least),
         "camera": _class_summary(camera, ai, "likely_ai", least),

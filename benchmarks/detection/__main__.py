@@ -15,7 +15,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detection.ablations import Variant, compare, fused, native_scores
+from benchmarks.detection.ablations import (
+    Variant,
+    compare,
+    fused,
+    native_scores,
+    scores_blind_to_sources,
+)
 from benchmarks.detection.own_clips import manifest_with_own, write_own_clips
 from benchmarks.detection.pictures import draw
 from benchmarks.detection.tables import markdown
@@ -76,7 +82,8 @@ def measure_ablations(work: Path, manifest: Path) -> list[dict[str, Any]]:
         if not found.obstacles:
             examples.append(found)
     table = table_of(examples, schema(FIT_FAMILIES, layout_of(encoder)).blocks)
-    own = protocol_scores(table.columns(FIT_FAMILIES), "joint")
+    plain = table.columns(FIT_FAMILIES)
+    own = protocol_scores(plain, "joint")
     encoded = tuple(b for b in dict.fromkeys(table.blocks) if b not in FIT_FAMILIES)
     native = native_scores(examples, work, tell)
     alone = protocol_scores(table.columns(encoded), "joint")
@@ -86,6 +93,9 @@ def measure_ablations(work: Path, manifest: Path) -> list[dict[str, Any]]:
             Variant(f"{PLAIN_HEAD}: motion, flicker, filters", own),
             Variant("encoder of the extra `vit` alone", alone),
             Variant(f"{ENCODER_HEAD}: both, fused late", protocol_scores(table, "joint")),
+            Variant(f"{PLAIN_HEAD} without pairs", protocol_scores(plain.without_pairs(), "joint")),
+            Variant(f"{ENCODER_HEAD} without pairs", protocol_scores(table.without_pairs(), "joint")),
+            Variant(f"{PLAIN_HEAD} blind to sources", scores_blind_to_sources(plain, 1.0)),
             Variant("native-resolution traces alone", native),
             Variant(f"{PLAIN_HEAD} fused with native traces", fused(own, own, native)),
         ],

@@ -26,7 +26,7 @@ def _headline(heads: Sequence[Head]) -> str:
                     f"{found['auroc']:.3f}",
                     f"{found['auroc_natural']:.3f}",
                     _percent(found["natural_camera"]["p_ai_over_half"]),
-                    f"{found['calibration_error']:.3f}",
+                    f"{found['calibration_error']:.3f} ({found['calibration_error_by_chance']:.3f})",
                     f"{_percent(found['camera']['wrong_average_over_sources'])} "
                     f"({_percent(found['camera']['wrong_worst_source']['rate'])})",
                     f"{_percent(found['camera']['abstained_average_over_sources'])} / "
@@ -39,7 +39,7 @@ def _headline(heads: Sequence[Head]) -> str:
         "AUROC",
         "against natural footage",
         "natural footage with p_ai > 0.5",
-        "calibration error",
+        "calibration error (if perfect)",
         "camera called AI, mean (worst source)",
         "inconclusive, camera / AI",
     ]

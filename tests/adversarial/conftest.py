@@ -7,6 +7,7 @@ import pytest
 from authorities import Authority
 from conftest import moving_picture, write_mp4
 from flows_media import textured
+from steady_marks import steady_marks
 
 from flows.home import Home, open_home
 from flows.marking import Marked, mark_clip
@@ -37,7 +38,10 @@ def trust(newsroom: Authority) -> TrustAnchors:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with open_home(Settings(home=tmp_path_factory.mktemp("home"))) as opened:
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    with steady_marks(1), open_home(settings):
+        pass  # its keys are made
+    with open_home(settings) as opened:
         yield opened
 
 
@@ -52,6 +56,6 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 def marked(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Marked:
     """A clip that was marked, signed and recorded in that home."""
     folder = tmp_path_factory.mktemp("marked")
-    return mark_clip(
-        home, write_mp4(folder / "original.mp4", textured(), crf=16), folder / "clip.mp4", source="camera"
-    )
+    original = write_mp4(folder / "original.mp4", textured(), crf=16)
+    with steady_marks(2):
+        return mark_clip(home, original, folder / "clip.mp4", source="camera")

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from toy_heads import FAMILIES, toy_head
 
 from detector.audit import contract_here
-from detector.calibration import auroc, calibration_error, fit_conformal, fit_platt
+from detector.calibration import (
+    auroc,
+    calibration_error,
+    calibration_error_by_chance,
+    fit_conformal,
+    fit_platt,
+)
 from detector.errors import HeadMismatch, HeadNotFound
 from detector.fitting import fit_familiarity, fit_fused, fit_linear
 from detector.head import ENCODER_HEAD, HEADS_DIR, PLAIN_HEAD, clip_score, load_head, save_head
@@ -252,3 +258,13 @@ def test_an_encoder_is_fused_late_with_an_equal_say() -> None:
     assert ranking > max(
         auroc(m.score(p[~half]), is_ai[~half]) for m, p in zip(alone, (own, seen), strict=True)
     )
+
+
+def test_few_clips_show_a_calibration_error_even_if_every_probability_is_right() -> None:
+    rng = np.random.default_rng(1)
+    p = rng.random(200)
+    few, many = (calibration_error_by_chance(q, np.ones(len(q))) for q in (p, np.tile(p, 50)))
+    assert 0.04 < few < 0.12
+    assert many < 0.02
+    is_ai = rng.random(10_000) < np.tile(p, 50)
+    assert calibration_error(np.tile(p, 50), is_ai, np.ones(10_000)) == pytest.approx(many, abs=0.01)

@@ -9,6 +9,7 @@ from api_service import PERSON, Api, Recorded
 from conftest import transcode, write_mp4
 from fastapi.testclient import TestClient
 from flows_media import textured
+from steady_marks import steady_marks
 
 from clipproof.web.app import Service, create_app
 from clipproof.web.limits import ApiLimits
@@ -24,7 +25,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     settings = Settings(home=folder / "home")
     source = write_mp4(folder / f"{PERSON}.mp4", textured(24), crf=16)
     signed = folder / "signed.mp4"
-    with open_home(settings) as home:
+    with steady_marks(2), open_home(settings) as home:
         marked = mark_clip(home, source, signed, source="ai")
         row = home.ledger.clip(int(marked.clip_id, 16))
         keys = home.keys.mark_keys
