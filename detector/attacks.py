@@ -63,6 +63,7 @@ def spoof_logo(planes: Sequence[U8]) -> tuple[U8, U8, U8]:
 
 
 ATTACKS: dict[str, tuple[Pass, ...]] = {
+    "barely compressed (crf 10)": (Pass(crf=10),),  # what the others are compared with: as long, as large
     "H.264 crf 28": (Pass(crf=28),),
     "H.264 crf 35": (Pass(crf=35),),
     "half the size": (Pass(scale=0.5),),

@@ -24,10 +24,13 @@ class Platt:
 
 
 def fit_platt(scores: Floats, is_ai: Bools, weights: Floats) -> Platt:
-    """Platt (1999) by Newton's method on weighted, smoothed labels; `scores` must be out of fold."""
+    """Platt (1999) by Newton's method on weighted, smoothed labels; `scores` must be out of fold.
+
+    Both classes are given the same total weight: the probability is for as many AI clips as camera clips.
+    """
     smooth = 1 / (len(scores) + 2)
     target = np.where(is_ai, 1 - smooth, smooth)
-    weights = weights / weights.sum()
+    weights = np.where(is_ai, weights / weights[is_ai].sum(), weights / weights[~is_ai].sum()) / 2
     design = np.stack([scores, np.ones_like(scores)], axis=1)
     theta = np.array([1 / (scores.std() + 1e-9), 0.0])
     for _ in range(50):

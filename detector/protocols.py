@@ -100,6 +100,16 @@ def protocol_folds(table: Table, protocol: str, seed: int) -> Ints:
     return folds
 
 
+def folds_hold_both_classes(table: Table, repeats: int = 4) -> bool:
+    """Whether both classes are left to train on, whichever fold of the joint protocol is held out."""
+    for seed in range(repeats):
+        folds = protocol_folds(table, "joint", seed)
+        for fold in range(FOLDS):
+            if len(np.unique(table.is_ai[folds != fold])) < 2:
+                return False
+    return True
+
+
 def train_on(table: Table, clips: Bools, ridge: float = RIDGE, labels: Bools | None = None) -> LinearModel:
     """The linear model of the chosen clips' windows, at every sampling rate; other labels take no pairs."""
     rows = clips[table.clip]

@@ -33,6 +33,9 @@ STAGED = (
 """Camera sources that are not natural footage: fixed cameras, talking heads, robots, calibration films."""
 
 
+_VERDICTS = ("likely_ai", "likely_camera", "inconclusive")
+
+
 @dataclass(frozen=True)
 class Judged:
     """One labelled clip and what the head said of it; `p_ai` is 0.5 where nothing was scored."""
@@ -65,9 +68,9 @@ def _round(value: float) -> float | None:
 
 def _rates(clips: Sequence[Judged]) -> dict[str, Any]:
     n = len(clips)
-    share = {
-        v: sum(c.verdict == v for c in clips) / n for v in ("likely_ai", "likely_camera", "inconclusive")
-    }
+    if not n:
+        return {"n": 0} | dict.fromkeys((*_VERDICTS, "p_ai_over_half", "mean_p_ai", "unfamiliar"))
+    share = {v: sum(c.verdict == v for c in clips) / n for v in _VERDICTS}
     return {
         "n": n,
         "likely_ai": round(share["likely_ai"], 4),

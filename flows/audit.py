@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 from flows.audit_outputs import audited
-from flows.audit_run import InPool, Session, usable_cores
+from flows.audit_run import InPool, RunnerMissing, Session, usable_cores
 from flows.auditing import audit_rows
 from flows.clip_lists import clips_of
 from flows.settings import load_settings
@@ -21,16 +21,6 @@ Runner = Literal["processes", "threads", "dask", "ray"]
 _audit_rows = step("audit clips")(audit_rows)
 # Prefect sends a flow to every worker, with its arguments and what it closes over: a million entries must not be that.
 _sessions: list[Session] = []
-
-
-class RunnerMissing(Exception):
-    """The task runner's package is not installed."""
-
-    exit_code = 5
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 @flow(name="audit", persist_result=False)

@@ -46,13 +46,13 @@ def audited(
     what changed since the rows `before`. Raises
     `OutputError` before any clip is examined where `out` cannot be written, and `WorkersFail`.
     """
+    detector = detector_of(settings)  # before anything of an earlier audit is thrown away
     with _row_log(out, is_fresh) as log:
         run = Audit(settings, entries, log, workers=workers, fetch=fetch, tell=tell)
         rows = run.run(in_pool)
         if out is not None and out.suffix in FILE_SUFFIXES:
             write_rows(out, rows)
         elif out is not None:
-            detector = detector_of(settings)
 
             def stills(row: Row) -> list[bytes]:
                 """Those of the clip that are kept of its examination; none where the cache is gone."""

@@ -7,6 +7,7 @@ that says so.
 """
 
 import contextlib
+import importlib.util
 import os
 import stat
 import tempfile
@@ -56,6 +57,22 @@ class WorkersFail(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class RunnerMissing(Exception):
+    """The task runner's package is not installed."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def require_runner(name: str) -> None:
+    """Raises `RunnerMissing` where Dask or Ray is asked for and not installed; imports nothing."""
+    if name in ("dask", "ray") and importlib.util.find_spec(f"prefect_{name}") is None:
+        raise RunnerMissing(f"the {name} runner is not installed", hint=f"pip install 'clipproof[{name}]'")
 
 
 @dataclass
@@ -285,9 +302,14 @@ class Audit:
         )
 
     def _earlier(self, entry: Entry) -> Row | None:
-        """The row that the log has of this path, if it was made under the same terms and of bytes."""
+        """The row that the log has of this path, if it was made of bytes, under the same terms, and is no failure.
+
+        Many failures are of the moment: a worker that died, a machine too busy, a ledger that was locked.
+        """
         row = self._log.get(entry.name)
-        return row if row is not None and row.get("terms") == self._terms and row["sha256"] else None
+        if row is None or row.get("terms") != self._terms or row["error"]:
+            return None
+        return row if row["sha256"] else None
 
     def _settle(self, one: Prepared) -> None:
         if one.sha256 is None:

@@ -60,20 +60,20 @@ def _clips_of(source: str, stdin: IO[bytes] | None) -> Iterator[Entry]:
         yield from _lines(stdin or sys.stdin.buffer, None)
     elif is_url(source):
         yield Entry(source)
-    elif path.is_dir():
+    elif _is_folder(path):
         yield from _under(path)
-    elif path.suffix.lower() == ".txt" and path.is_file():
+    elif path.suffix.lower() == ".txt" and _is_file(path):
         try:
             with path.open("rb") as file:
                 yield from _lines(file, path.parent)
         except OSError as error:
             raise _unreadable(path, error.strerror) from None
-    elif path.suffix.lower() in _MANIFESTS and path.is_file():
+    elif path.suffix.lower() in _MANIFESTS and _is_file(path):
         yield from _manifest(path)
-    elif not path.exists() and glob.has_magic(source):
+    elif not _is_there(path) and glob.has_magic(source):
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207  (patterns may be absolute)
         for match in matches:
-            folder = Path(match).is_dir() and Path(match).suffix.lower() not in _SUFFIXES
+            folder = _is_folder(Path(match)) and Path(match).suffix.lower() not in _SUFFIXES
             yield from _under(Path(match)) if folder else (Entry(str(Path(match))),)
         if not matches:
             yield Entry(str(path))
@@ -149,9 +149,22 @@ def _located(name: str, folder: Path | None) -> str:
     if is_url(name):
         return name
     path = Path(name)
-    if folder is not None and not path.is_absolute() and not path.exists() and (folder / path).exists():
+    if folder is not None and not path.is_absolute() and not _is_there(path) and _is_there(folder / path):
         path = folder / path
     return str(path)
+
+
+# A name that the system refuses, such as one of 300 letters, is not there; `pathlib` raises before Python 3.12.
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _plain(value: object) -> Any:

@@ -4,6 +4,7 @@ Rows are looked up where they lie: a million of them need memory for an index al
 dropped when the file is opened again; the last line of a path is the one that counts.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -65,6 +66,8 @@ class RowLog:
             while written < len(line):
                 written += os.write(self._file, line[written:])
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._end)  # half a line would swallow the next row
             raise _unwritable(self.path, error) from None
         self._place(row["path"], len(line))
         self._unsynced += 1

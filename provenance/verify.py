@@ -164,9 +164,11 @@ def verify_clip(
 def conflict(known: Verification, statistics: str) -> str | None:
     """Where a detector's verdict and provenance that holds say opposite things, in words; None where they do not.
 
-    `statistics`: `likely_ai`, `likely_camera` or `inconclusive`. Provenance stands either way: a detector errs far
-    more often than a signature.
+    `statistics`: `likely_ai`, `likely_camera` or `inconclusive`. A record that somebody trusted vouches for stands: a
+    detector errs far more often than a signature. What a stranger signed is a claim.
     """
+    if known.verdict not in ("trusted", "recovered_exact", "recovered_derived", "valid_untrusted"):
+        return None
     origins = set()
     for one in known.evidence:
         if one.state != "holds":
@@ -182,11 +184,14 @@ def conflict(known: Verification, statistics: str) -> str | None:
         "ai",
     } & origins
     filmed = {"digitalCapture", "computationalCapture", "camera"} & origins
-    if filmed and not generated and statistics == "likely_ai":
-        return "its record says filmed, the detector says likely AI: the record stands; a person should look"
-    if generated and not filmed and statistics == "likely_camera":
-        return "its record says generated, the detector says likely camera: the record stands"
-    return None
+    if bool(filmed) == bool(generated) or statistics != ("likely_ai" if filmed else "likely_camera"):
+        return None
+    says = "filmed" if filmed else "generated"
+    if known.verdict == "valid_untrusted":
+        record = f"a signer whom you have no reason to trust says {says}"
+    else:
+        record = f"its record, which stands, says {says}"
+    return f"{record}; the detector says {statistics.replace('_ai', ' AI').replace('_', ' ')}: a person should look"
 
 
 def decide(found: Findings) -> tuple[Verdict, int | None]:

@@ -40,7 +40,7 @@ def _headline(heads: Sequence[Head]) -> str:
         "against natural footage",
         "natural footage with p_ai > 0.5",
         "calibration error (if perfect)",
-        "camera called AI, mean (worst source)",
+        "camera called AI, mean (worst source of 4 clips or more)",
         "inconclusive, camera / AI",
     ]
     return markdown_table(columns, rows)

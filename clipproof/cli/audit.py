@@ -115,7 +115,7 @@ def audit(
     Many files run as a Prefect flow.
     """
     from flows.audit_outputs import FILE_SUFFIXES, audited, in_this_process
-    from flows.audit_run import usable_cores
+    from flows.audit_run import require_runner, usable_cores
     from flows.clip_lists import clips_of
     from flows.reporting import read_rows
     from flows.settings import load_settings
@@ -137,6 +137,7 @@ def audit(
         raise typer.BadParameter("no clip is there", param_hint="PATHS")
     count = workers or usable_cores()
     chosen = runner or (Runner.processes if len(entries) >= _PROCESSES_FROM else Runner.threads)
+    require_runner(chosen.value)
     if len(entries) >= _PROCESSES_FROM and (out_path is None or out_path.suffix in FILE_SUFFIXES):
         say("with --out FOLDER an audit that is interrupted goes on; without, it starts anew")
     # While clips are examined the bar is shown; the rows can be read until the stack ends.
@@ -206,7 +207,7 @@ def _print_table(rows: Sequence[dict[str, Any]]) -> None:
             row["provenance"] or "",
             f"[{colour}]{row['verdict'] or ''}[/]",
             p_ai,
-            escape(visible(row["error"] or _duplicate(row))),
+            escape(visible(row["error"] or row["conflict"] or _duplicate(row))),
         )
     out.print(table)
 

@@ -78,7 +78,9 @@ def adapt(
     ] = None,
     encoder: _Encoder = None,
     checkpoint: _Checkpoint = None,
-    device: _Device = "cpu",
+    device: Annotated[
+        str | None, typer.Option(help="Where the encoder runs: cpu, cuda.", show_default=False)
+    ] = None,
     strength: Annotated[
         float, typer.Option(min=0.1, max=20.0, help="How much the new source weighs, in sources.")
     ] = 2.0,
@@ -89,22 +91,21 @@ def adapt(
     What is printed as "after" leaves each clip out of its own adaptation. Use the head with `audit --head FOLDER`.
     """
     from detector.adapt import adapt as adapt_head
-    from detector.audit import Detector
-    from detector.encoders import OpenClipEncoder
     from detector.head import save_head
+    from detector.model_card import render_adaptation
     from flows.clip_lists import clips_of
-    from flows.detection import detector_cache
+    from flows.detection import detector_cache, detector_of
     from flows.settings import load_settings
-    from media import MediaError
+    from media import MediaError, atomic_path
 
     if ai == camera:
         raise typer.BadParameter("say what the clips are: --ai or --camera", param_hint="--ai")
     paths = [Path(clip.name) for clip in clips_of([str(folder)])]
     if not paths:
         raise typer.BadParameter(f"no clip is in {folder}", param_hint="FOLDER")
-    own = OpenClipEncoder(encoder, checkpoint, device) if encoder else None
-    detector = Detector.load(head, own)
-    cache = detector_cache(load_settings())
+    named = {"head": head, "encoder": encoder, "encoder_weights": checkpoint, "encoder_device": device}
+    settings = load_settings().model_copy(update={name: value for name, value in named.items() if value})
+    detector, cache = detector_of(settings), detector_cache(settings)
     features = []
     with progress() as tell:
         for number, path in enumerate(paths):
@@ -121,6 +122,8 @@ def adapt(
     result = adapt_head(detector.head, features, is_ai=ai, name=folder.resolve().name, strength=strength)
     adapted = replace(result.head, head_id=out_path.name)
     digest = save_head(adapted, out_path)
+    with atomic_path(out_path / "MODEL_CARD.md") as temporary:
+        temporary.write_text(render_adaptation(adapted.head_id, adapted.card), encoding="utf-8")
     data = {
         "schema": "clipproof.adaptation/1",
         "head_id": adapted.head_id,

@@ -137,6 +137,7 @@ def _evidence(row: Row, headline: str) -> list[tuple[str, str]]:
 
 def _facts(row: Row) -> Iterator[tuple[str, str]]:
     for name, label in (
+        ("conflict", "conflict"),
         ("signer", "signer"),
         ("clip_id", "clip id"),
         ("sha256", "SHA-256"),
@@ -150,12 +151,6 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
             "distance",
             f"{row['ood_score']:.2f} ({far} the material that the head was fitted on; 1 is the limit)",
         )
-    if condition := row.get("condition"):
-        parts = (
-            f"{visible(key.replace('_', ' '), 60)} {visible(cell(value), 120)}"
-            for key, value in condition.items()
-        )
-        yield "condition", ", ".join(parts)
     given = [(key, value) for key, value in (row.get("given") or {}).items() if cell(value)]
     for key, value in given[:_MOST_GIVEN]:
         yield f"given: {visible(key, 60)}", visible(cell(value), 240)  # a column called signer is no signer

@@ -18,7 +18,6 @@ from flows.reporting.rows import Row
 from flows.reporting.wording import (
     PROVENANCE_GROUPS,
     VERDICT_NAMES,
-    condition_name,
     error_rates,
     error_text,
     percent,
@@ -141,25 +140,20 @@ def _warning(rows: Sequence[Row], card: Mapping[str, Any]) -> dict[str, Any]:
     judged = sum(verdict_of(row) != "error" and not row.get("duplicate_of") for row in rows)
     robustness = [
         {
-            "name": condition_name(name),
+            "name": name,
             "n": table["camera"]["n"] + table["ai"]["n"],
             "camera_called_ai": table["camera"]["likely_ai"],
             "ai_called_camera": table["ai"]["likely_camera"],
             "inconclusive_camera": table["camera"]["inconclusive"],
             "inconclusive_ai": table["ai"]["inconclusive"],
         }
-        for name, table in sorted(
-            (report.get("robustness") or {}).items(), key=lambda item: item[0] != "untouched"
-        )
+        for name, table in (report.get("robustness") or {}).items()
     ]
     sources = [
         {"class": name, "source": source, **table}
         for name in ("camera", "ai")
         for source, table in ((report.get(name) or {}).get("sources") or {}).items()
     ]
-    recoded = Counter(
-        str(row["condition"]["reencoded"]) for row in rows if (row.get("condition") or {}).get("reencoded")
-    )
     return {
         "rates": rates,
         "right": [(share, rates.right_when_ai(share)) for share in _PREVALENCES] if rates else [],
@@ -169,7 +163,7 @@ def _warning(rows: Sequence[Row], card: Mapping[str, Any]) -> dict[str, Any]:
         "robustness": robustness,
         "sources": sources,
         "unfamiliar": sum((row.get("ood_score") or 0) > 1 for row in rows),
-        "recoded": [(name, recoded[name]) for name in ("heavy", "light", "unknown") if recoded[name]],
+        "conflicts": sum(bool(row.get("conflict")) for row in rows),
         "forbidden": card.get("forbidden_uses") or [],
     }
 

@@ -15,6 +15,7 @@ _TEXTS: Final = (
     "provenance",
     "clip_id",
     "signer",
+    "conflict",
     "error",
     "head_id",
     "sha256",
@@ -35,7 +36,7 @@ PARQUET_SCHEMA: Final = pa.schema(
     [pa.field(name, pa.string()) for name in _TEXTS]
     + [pa.field(name, pa.float64()) for name in _NUMBERS]
     + [pa.field("segments", pa.list_(_SEGMENT)), pa.field("evidence", pa.list_(_EVIDENCE))]
-    + [pa.field("condition", _OPEN), pa.field("given", _OPEN)],
+    + [pa.field("given", _OPEN)],
     metadata={"schema": SCHEMA},
 )
 
@@ -57,8 +58,8 @@ def _record(row: Row) -> dict[str, Any]:
             {f.name: _text(one.get(f.name)) if f.type == pa.string() else one.get(f.name) for f in fields}
             for one in row.get(name) or []
         ]
-    for name in ("condition", "given"):
-        record[name] = [(_text(key), _text(cell(value))) for key, value in (row.get(name) or {}).items()]
+    given = row.get("given") or {}
+    record["given"] = [(_text(key), _text(cell(value))) for key, value in given.items()]
     return record
 
 

@@ -21,6 +21,7 @@ _CSV_COLUMNS: Final = (
     "provenance",
     "clip_id",
     "signer",
+    "conflict",
     "ood_score",
     "error",
     "reason",
@@ -28,7 +29,7 @@ _CSV_COLUMNS: Final = (
     "duplicate_of",
     "head_id",
 )
-_NESTED: Final = ("condition", "given")  # one column a key, named after both: given.uploader
+_NESTED: Final = ("given",)  # one column a key, named after both: given.uploader
 
 
 class NotAReport(Exception):
@@ -55,6 +56,7 @@ def read_rows(report: Path) -> list[Row]:
         not isinstance(found, dict)
         or found.get("schema") != SCHEMA
         or not isinstance(found.get("rows"), list)
+        or not all(isinstance(row, dict) and isinstance(row.get("path"), str) for row in found["rows"])
     ):
         raise NotAReport(f"{file}: is not an audit", hint="Give the report.json that an audit wrote.")
     rows: list[Row] = found["rows"]
@@ -106,6 +108,8 @@ def cell(value: object) -> str:
 
 def reason(row: Row) -> str:
     """Why there is no verdict, or else what spoke for it; empty where nothing is said."""
+    if row.get("conflict"):
+        return str(row["conflict"])
     evidence = row.get("evidence") or []
     for kind in ("limit", "reason"):
         texts = [one["text"] for one in evidence if one["kind"] == kind]

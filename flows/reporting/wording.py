@@ -30,12 +30,6 @@ PROVENANCE_GROUPS: Final = {
 }
 
 _JOINERS = "\u200c\u200d"  # invisible, but part of how Persian, Hindi and emoji are written
-_CONDITIONS: Final = {
-    "untouched": "as they came",
-    "crf28": "re-encoded (H.264, crf 28)",
-    "crf35": "re-encoded hard (H.264, crf 35)",
-    "half_size": "half the size",
-}
 
 
 def verdict_of(row: Row) -> str:
@@ -73,11 +67,6 @@ def percent(share: float | None) -> str:
     if 0 < share < 0.01:
         return "<\u00a01\u00a0%"
     return ">\u00a099\u00a0%" if 0.99 < share < 1 else f"{100 * share:.0f}\u00a0%"
-
-
-def condition_name(name: str) -> str:
-    """A robustness condition of a head's card in words."""
-    return _CONDITIONS.get(name, name.replace("_", " "))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A detector never overrules provenance that holds, but where they disagree it is said."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ def test_opposite_words_are_a_conflict(record: Verification, statistics: str, wo
     assert words in (conflict(record, statistics) or "")
 
 
+def test_what_a_stranger_signed_is_a_claim() -> None:
+    said = conflict(replace(signed("digitalCapture"), verdict="valid_untrusted"), "likely_ai") or ""
+    assert "no reason to trust says filmed" in said
+    assert "stands" not in said
+
+
 @pytest.mark.parametrize(
     ("record", "statistics"),
     [
@@ -43,6 +50,7 @@ def test_opposite_words_are_a_conflict(record: Verification, statistics: str, wo
         (signed("composite"), "likely_ai"),
         (known("holds"), "likely_ai"),
         (known("holds", record={"source": "unknown"}), "likely_ai"),
+        (replace(signed("digitalCapture"), verdict="tampered"), "likely_ai"),
     ],
 )
 def test_agreement_silence_and_what_does_not_hold_are_none(record: Verification, statistics: str) -> None:
