@@ -88,8 +88,8 @@ def page_of(folder: Path, rows: list[Row], card: dict[str, Any], before: list[Ro
 
 def hostile_rows() -> list[Row]:
     given = {'<img src=x onerror="alert(1)">': "<b>bold</b>", "=cmd": "+1", "note": "</details></table>"}
-    condition = {"rate": 8.0, "reencoded": "<script>alert(1)</script>"}
-    rows = [judged(f"in/{name}", 0.9, given=given, condition=condition, stills=[still()]) for name in HOSTILE]
+    conflict = "<script>alert(1)</script>"
+    rows = [judged(f"in/{name}", 0.9, given=given, conflict=conflict, stills=[still()]) for name in HOSTILE]
     rows += [failed(name, f"{name}: <script>alert(1)</script> is not a video") for name in HOSTILE]
     rows[0]["evidence"].append({"kind": "<i>", "text": "<img src=x onerror=alert(1)>"})
     rows[1] |= {"signer": "<script>alert(1)</script>", "provenance": 'x" onmouseover="alert(1)'}
@@ -258,14 +258,14 @@ def test_beyond_five_thousand_clips_the_page_lists_the_likeliest_and_says_so(
 def test_parquet_reads_back_with_nested_segments(tmp_path: Path) -> None:
     given = {"case": 7, "note": "x", "nothing": None}
     rows = [judged("视频.mp4", 0.9, given=given, sha256="ab" * 32), failed("b\udcff.mp4", "gone")]
-    rows[0] |= {"condition": {"rate": 8.0, "crop_px": 512, "reencoded": "light"}, "stills": [still()]}
+    rows[0] |= {"conflict": "the record says filmed", "stills": [still()]}
     write_rows(tmp_path / "rows.parquet", rows)
     read = pq.read_table(tmp_path / "rows.parquet").to_pylist(maps_as_pydicts="strict")
     assert read[0]["path"] == "视频.mp4"
     assert read[0]["segments"] == rows[0]["segments"]
     assert read[0]["evidence"] == rows[0]["evidence"]
     assert read[0]["given"] == {"case": "7", "note": "x", "nothing": ""}
-    assert read[0]["condition"] == {"rate": "8.0", "crop_px": "512", "reencoded": "light"}
+    assert read[0]["conflict"] == "the record says filmed"
     assert read[0]["sha256"] == "ab" * 32
     assert "stills" not in read[0]
     assert (read[1]["path"], read[1]["p_ai"], read[1]["segments"]) == (r"b\udcff.mp4", None, [])
@@ -283,17 +283,15 @@ def test_parquet_has_one_schema_whatever_is_in_it(tmp_path: Path, rows: list[Row
 
 def test_csv_reads_back_with_a_column_for_each_of_the_manifest(tmp_path: Path) -> None:
     rows = [judged("a,\n“b”.mp4", 0.25, given={"case": 7}), judged("c.mp4", given={"uploader": "王芳"})]
-    rows[1]["condition"] = {"rate": 8.0}
+    rows[1]["conflict"] = "the record says filmed"
     write_rows(tmp_path / "rows.csv", rows)
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         read = list(csv.DictReader(file))
     assert [row["path"] for row in read] == ["a,\n“b”.mp4", "c.mp4"]
     assert read[0]["p_ai"] == "0.25"
     assert read[0]["reason"] == "edges and grain lean to AI (+0.42)"
-    assert [(row["given.case"], row["given.uploader"], row["condition.rate"]) for row in read] == [
-        ("7", "", ""),
-        ("", "王芳", "8.0"),
-    ]
+    assert [(row["given.case"], row["given.uploader"]) for row in read] == [("7", ""), ("", "王芳")]
+    assert [(row["conflict"], row["reason"]) for row in read][1] == ("the record says filmed",) * 2
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "＝", "\r", "\n"])

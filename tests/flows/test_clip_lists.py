@@ -123,3 +123,11 @@ def test_a_parquet_file_without_clips_is_refused(folder: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"file": ["b.mp4"]}), folder / "m.parquet")
     with pytest.raises(ListUnreadable, match="neither a column"):
         clips_of(["m.parquet"])
+
+
+def test_a_name_that_the_system_refuses_is_a_clip_that_is_not_there(folder: Path) -> None:
+    long = "s3://bucket/" + "x" * 300 + ".mp4"
+    (folder / "list.txt").write_text(f"b.mp4\n{long}\n")
+    assert names("list.txt")[0] == "b.mp4"
+    assert names("list.txt")[1].endswith("x.mp4")
+    assert names("y" * 300 + ".mp4") == ["y" * 300 + ".mp4"]
