@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -71,6 +72,8 @@ def confine(limits: Limits) -> None:
         _, hard = resource.getrlimit(what)
         value = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
         resource.setrlimit(what, (value, value))
+    # The parent keeps this clock; it may have been killed.
+    signal.setitimer(signal.ITIMER_REAL, limits.wall_s + 10)
 
 
 def open_container(path: str, demuxer: str) -> InputContainer:
