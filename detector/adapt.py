@@ -176,6 +176,8 @@ def _blurred(conformal: Conformal, spread: float) -> Conformal:
     return Conformal(
         *twice(conformal.ai_scores, conformal.ai_weights),
         *twice(conformal.camera_scores, conformal.camera_weights),
+        conformal.ai_own,
+        conformal.camera_own,
     )
 
 
@@ -186,7 +188,8 @@ def _with_source(conformal: Conformal, scores: Floats, is_ai: bool) -> Conformal
     own = np.full(len(scores), 1 / np.sqrt(len(scores)))
     weights = np.concatenate([getattr(conformal, f"{name}_weights"), own])
     order = np.argsort(joined, kind="stable")
-    return replace(conformal, **{f"{name}_scores": joined[order], f"{name}_weights": weights[order]})
+    changed: dict[str, Any] = {f"{name}_scores": joined[order], f"{name}_weights": weights[order]}
+    return replace(conformal, **changed)
 
 
 def _all_scores(conformal: Conformal) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:

@@ -24,11 +24,13 @@ class Platt:
 
 
 def fit_platt(scores: Floats, is_ai: Bools, weights: Floats) -> Platt:
-    """Platt (1999) by Newton's method on weighted, smoothed labels; `scores` must be out of fold.
+    """Platt (1999) by Newton's method on weighted, smoothed labels; `scores` [n] or [draws, n] must be out of fold.
 
     Both classes are given the same total weight: the probability is for as many AI clips as camera clips.
     """
-    smooth = 1 / (len(scores) + 2)
+    draws = np.atleast_2d(scores)
+    smooth = 1 / (draws.shape[1] + 2)
+    scores, is_ai, weights = draws.ravel(), np.tile(is_ai, len(draws)), np.tile(weights, len(draws))
     target = np.where(is_ai, 1 - smooth, smooth)
     weights = np.where(is_ai, weights / weights[is_ai].sum(), weights / weights[~is_ai].sum()) / 2
     design = np.stack([scores, np.ones_like(scores)], axis=1)
@@ -48,7 +50,8 @@ def fit_platt(scores: Floats, is_ai: Bools, weights: Floats) -> Platt:
 class Conformal:
     """Class-conditional conformal verdicts (Vovk et al. 2005, Mondrian), source-weighted.
 
-    Holds the out-of-fold scores of each class in ascending order with their weights. The bound on errors
+    Holds the out-of-fold scores of each class in ascending order with their weights, and the weight that a clip to be
+    judged has beside them. The bound on errors
     is an average over sources like these; for a single unlike source it does not hold.
     """
 
@@ -56,16 +59,18 @@ class Conformal:
     ai_weights: Floats
     camera_scores: Floats
     camera_weights: Floats
+    ai_own: float
+    camera_own: float
 
     def p_values(self, score: float) -> tuple[float, float]:
         """(p if the clip were AI, p if it were camera footage): the share of that class at least as unlike
         it.
         """
-        ai = self.ai_weights[self.ai_scores <= score].sum() + self.ai_weights.max()
-        camera = self.camera_weights[self.camera_scores >= score].sum() + self.camera_weights.max()
+        ai = self.ai_weights[self.ai_scores <= score].sum() + self.ai_own
+        camera = self.camera_weights[self.camera_scores >= score].sum() + self.camera_own
         return (
-            float(ai / (self.ai_weights.sum() + self.ai_weights.max())),
-            float(camera / (self.camera_weights.sum() + self.camera_weights.max())),
+            float(ai / (self.ai_weights.sum() + self.ai_own)),
+            float(camera / (self.camera_weights.sum() + self.camera_own)),
         )
 
     def verdict(self, score: float, alpha: float) -> Verdict:
@@ -79,13 +84,20 @@ class Conformal:
 
 
 def fit_conformal(scores: Floats, is_ai: Bools, weights: Floats) -> Conformal:
-    """Keeps the out-of-fold scores that `Conformal` compares with."""
+    """Keeps the out-of-fold scores that `Conformal` compares with: [n], or several draws of them [draws, n].
+
+    A head scores a clip by one model, so the draws are kept beside each other: their mean would vary less than one
+    model's score does, and verdicts would come too easily.
+    """
+    draws = np.atleast_2d(scores)
 
     def of(chosen: Bools) -> tuple[Floats, Floats]:
-        order = np.argsort(scores[chosen], kind="stable")
-        return scores[chosen][order], weights[chosen][order]
+        joined = draws[:, chosen].ravel()
+        shared = np.tile(weights[chosen] / len(draws), len(draws))
+        order = np.argsort(joined, kind="stable")
+        return joined[order], shared[order]
 
-    return Conformal(*of(is_ai), *of(~is_ai))
+    return Conformal(*of(is_ai), *of(~is_ai), float(weights[is_ai].max()), float(weights[~is_ai].max()))
 
 
 def auroc(scores: npt.ArrayLike, is_ai: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:

@@ -152,6 +152,7 @@ def _tensors(head: Head) -> dict[str, Floats]:
         "conformal.ai_weights": conformal.ai_weights,
         "conformal.camera_scores": conformal.camera_scores,
         "conformal.camera_weights": conformal.camera_weights,
+        "conformal.own_weights": np.array([conformal.ai_own, conformal.camera_own]),
     }
 
 
@@ -251,6 +252,7 @@ def _assemble(record: Mapping[str, Any], packed: bytes, digest: str) -> Head:
             t["conformal.ai_weights"],
             t["conformal.camera_scores"],
             t["conformal.camera_weights"],
+            *t["conformal.own_weights"].tolist(),
         ),
         alpha=float(record["alpha"]),
         card=record["card"],

@@ -142,15 +142,16 @@ def out_of_fold_scores(
     return scores
 
 
-def protocol_scores(
-    table: Table, protocol: str, ridge: float = RIDGE, repeats: int = 4, labels: Bools | None = None
-) -> Floats:
-    """Out-of-fold scores [n], averaged over `repeats` draws of the folds."""
-    draws = [
-        out_of_fold_scores(table, protocol_folds(table, protocol, seed), ridge, labels)
-        for seed in range(repeats)
-    ]
-    return np.asarray(np.mean(draws, axis=0))
+def protocol_draws(table: Table, protocol: str, ridge: float = RIDGE, repeats: int = 4) -> Floats:
+    """Out-of-fold scores [repeats, n], one row for each draw of the folds."""
+    return np.stack(
+        [out_of_fold_scores(table, protocol_folds(table, protocol, seed), ridge) for seed in range(repeats)]
+    )
+
+
+def protocol_scores(table: Table, protocol: str, ridge: float = RIDGE, repeats: int = 4) -> Floats:
+    """Out-of-fold scores [n], averaged over draws of the folds: for ranking, not for calibration."""
+    return np.asarray(protocol_draws(table, protocol, ridge, repeats).mean(0))
 
 
 def protocol_auroc(table: Table, protocol: str, ridge: float = RIDGE, repeats: int = 4) -> float:

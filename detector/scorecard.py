@@ -47,17 +47,18 @@ class Judged:
     unfamiliar: bool = False
 
 
-def cross_fitted(table: Table, scores: Floats, alpha: float) -> list[Judged]:
-    """Judgements of out-of-fold scores [n], with calibration and thresholds from other groups' scores."""
+def cross_fitted(table: Table, draws: Floats, alpha: float) -> list[Judged]:
+    """Judgements of the first of the out-of-fold draws [draws, n], with calibration from other groups' scores."""
     folds = assign_folds(table.group, np.random.default_rng(17))
     weights = table.clip_weights()
     judged: list[Judged] = []
     for k in np.unique(folds):
         rest = folds != k
-        platt = fit_platt(scores[rest], table.is_ai[rest], weights[rest])
-        conformal = fit_conformal(scores[rest], table.is_ai[rest], weights[rest])
+        platt = fit_platt(draws[:, rest], table.is_ai[rest], weights[rest])
+        conformal = fit_conformal(draws[:, rest], table.is_ai[rest], weights[rest])
         for i in np.flatnonzero(~rest):
-            p_ai, verdict = float(platt.probability(scores[i])), conformal.verdict(float(scores[i]), alpha)
+            score = float(draws[0, i])
+            p_ai, verdict = float(platt.probability(score)), conformal.verdict(score, alpha)
             judged.append(Judged(str(table.source[i]), bool(table.is_ai[i]), p_ai, verdict))
     return judged
 

@@ -5,7 +5,7 @@ the end, for the published tables only.
 """
 
 import hashlib
-import tempfile
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,12 @@ from detector.protocols import (
     camera_against_camera,
     folds_hold_both_classes,
     protocol_auroc,
-    protocol_scores,
+    protocol_draws,
     random_label_auroc,
     train_on,
 )
 from detector.scorecard import Judged, cross_fitted, summarise
-from media import MediaError
+from media import MediaError, atomic_path
 
 ALPHA = 0.05
 FIT_FAMILIES = tuple(FAMILIES)
@@ -99,7 +99,7 @@ def train(
             hint="Add sources, or split groups that do not belong together.",
         )
     progress("fit and cross-validate", 0.0)
-    scores = protocol_scores(table, "joint")
+    draws = protocol_draws(table, "joint")
     weights = table.clip_weights()
     linear = train_on(table, np.ones(len(usable), bool))
     seen = table.without_pairs()
@@ -108,12 +108,12 @@ def train(
         contract=contract,
         linear=linear,
         familiarity=fit_familiarity(linear.standardise(seen.x), seen.window_weights(), seen.group[seen.clip]),
-        platt=fit_platt(scores, table.is_ai, weights),
-        conformal=fit_conformal(scores, table.is_ai, weights),
+        platt=fit_platt(draws, table.is_ai, weights),
+        conformal=fit_conformal(draws, table.is_ai, weights),
         alpha=ALPHA,
         card={},
     )
-    protocol = measure_fit(table, usable, scores)
+    protocol = measure_fit(table, usable, draws)
 
     reported, failed = load("report", (TARGET_RATE,))
     unreadable |= failed
@@ -145,7 +145,7 @@ def train(
     return Head(**{**vars(head), "digest": digest})
 
 
-def measure_fit(table: Table, examples: Sequence[Example], scores: np.ndarray) -> dict[str, Any]:
+def measure_fit(table: Table, examples: Sequence[Example], draws: np.ndarray) -> dict[str, Any]:
     """Every protocol for the head's features and for the controls, on the fit split."""
 
     def all_protocols(t: Table) -> dict[str, float]:
@@ -164,8 +164,8 @@ def measure_fit(table: Table, examples: Sequence[Example], scores: np.ndarray) -
         "content of one frame": clip_table(examples, np.array([e.content for e in examples]), "content"),
     }
     camera, pairs = camera_against_camera(table)
-    interval = bootstrap_interval(table, lambda w: auroc(scores, table.is_ai, w))
-    judged = cross_fitted(table, scores, ALPHA)
+    interval = bootstrap_interval(table, lambda w: auroc(draws.mean(0), table.is_ai, w))
+    judged = cross_fitted(table, draws, ALPHA)
     return {
         "auroc": rows,
         "joint_interval_95": [round(v, 4) for v in interval],
@@ -211,19 +211,22 @@ def measure_attacks(
         if not e.obstacles and taken < ATTACKED_PER_SOURCE:
             chosen.append(e)
     tables = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for number, attack in enumerate(ATTACKS):
-            progress("measure attacked copies", number / len(ATTACKS))
-            attacked = []
-            for e in chosen:
-                copy = Path(folder) / "copy.mp4"
-                try:
-                    write_attacked(clips / e.entry.path, copy, attack)
-                    attacked.append(load_example(e.entry, copy, cache, head.contract.families, encoder))
-                except MediaError:
-                    continue  # a copy that cannot be made or read is missing from its row's count
-            if len({e.entry.is_ai for e in attacked}) == 2:
-                tables[attack] = short_summary(judge_examples(head, attacked))
+    copies = cache / "copies"
+    copies.mkdir(parents=True, exist_ok=True)
+    for number, attack in enumerate(ATTACKS):
+        progress("measure attacked copies", number / len(ATTACKS))
+        attacked = []
+        for e in chosen:
+            copy = copies / f"{e.sha256[:32]}-{re.sub('[^a-z0-9]+', '-', attack.lower())}.mp4"
+            try:
+                if not copy.exists():
+                    with atomic_path(copy) as temporary:
+                        write_attacked(clips / e.entry.path, temporary, attack)
+                attacked.append(load_example(e.entry, copy, cache, head.contract.families, encoder))
+            except MediaError:
+                continue  # a copy that cannot be made or read is missing from its row's count
+        if len({e.entry.is_ai for e in attacked}) == 2:
+            tables[attack] = short_summary(judge_examples(head, attacked))
     return tables
 
 
