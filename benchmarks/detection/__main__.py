@@ -19,6 +19,7 @@ from benchmarks.detection.ablations import (
     Variant,
     compare,
     fused,
+    learning_curve,
     native_scores,
     scores_blind_to_sources,
 )
@@ -26,7 +27,7 @@ from benchmarks.detection.own_clips import manifest_with_own, write_own_clips
 from benchmarks.detection.pictures import draw
 from benchmarks.detection.tables import markdown
 from detector.audit import Detector
-from detector.corpus import EXTRA_RATES, load_example, read_manifest, table_of
+from detector.corpus import EXTRA_RATES, Example, load_example, read_manifest, table_of
 from detector.errors import DetectorError
 from detector.examine import layout_of
 from detector.features import schema
@@ -69,11 +70,10 @@ def own_detected(work: Path) -> dict[str, Any]:
     return found
 
 
-def measure_ablations(work: Path, manifest: Path) -> list[dict[str, Any]]:
-    """Parts of the heads, and what was left out of them, on the fit split under the joint protocol."""
-    encoder = WheelEncoder()
+def fit_examples(work: Path, manifest: Path) -> list[Example]:
+    """The judged clips of the fit split, with the encoder's features."""
     rates = (TARGET_RATE, *EXTRA_RATES)
-    examples = []
+    encoder, examples = WheelEncoder(), []
     for entry in (e for e in read_manifest(manifest) if e.split == "fit"):
         try:
             found = load_example(entry, work / entry.path, work / "features", FIT_FAMILIES, encoder, rates)
@@ -81,13 +81,18 @@ def measure_ablations(work: Path, manifest: Path) -> list[dict[str, Any]]:
             continue
         if not found.obstacles:
             examples.append(found)
-    table = table_of(examples, schema(FIT_FAMILIES, layout_of(encoder)).blocks)
+    return examples
+
+
+def measure_ablations(work: Path, examples: list[Example]) -> dict[str, Any]:
+    """Parts of the heads, what was left out of them, and what more sources would bring, under the joint protocol."""
+    table = table_of(examples, schema(FIT_FAMILIES, layout_of(WheelEncoder())).blocks)
     plain = table.columns(FIT_FAMILIES)
     own = protocol_scores(plain, "joint")
     encoded = tuple(b for b in dict.fromkeys(table.blocks) if b not in FIT_FAMILIES)
     native = native_scores(examples, work, tell)
     alone = protocol_scores(table.columns(encoded), "joint")
-    return compare(
+    rows = compare(
         table,
         [
             Variant(f"{PLAIN_HEAD}: motion, flicker, filters", own),
@@ -100,6 +105,8 @@ def measure_ablations(work: Path, manifest: Path) -> list[dict[str, Any]]:
             Variant(f"{PLAIN_HEAD} fused with native traces", fused(own, own, native)),
         ],
     )
+    curves = {PLAIN_HEAD: learning_curve(plain), ENCODER_HEAD: learning_curve(table)}
+    return {"ablations": rows, "learning_curves": curves}
 
 
 def main() -> int:
@@ -117,10 +124,8 @@ def main() -> int:
         if options.clips:
             options.work.mkdir(parents=True, exist_ok=True)
             manifest = fit_heads(options.clips, options.manifest, options.work)
-            measured = {
-                "ablations": measure_ablations(options.work, manifest),
-                "own": own_detected(options.work),
-            }
+            measured = measure_ablations(options.work, fit_examples(options.work, manifest))
+            measured["own"] = own_detected(options.work)
             MEASURED.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     except DetectorError as error:
         print(f"{error}\n{error.hint}", file=sys.stderr)

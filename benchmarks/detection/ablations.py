@@ -19,6 +19,7 @@ from detector.protocols import (
     clip_scores,
     protocol_folds,
     protocol_scores,
+    train_on,
 )
 from detector.scorecard import STAGED
 
@@ -98,6 +99,32 @@ def scores_blind_to_sources(
             scores = np.where(held, clip_scores(table, model, held), scores)
         draws.append(scores)
     return np.asarray(np.mean(draws, axis=0))
+
+
+def learning_curve(table: Table, shares: Sequence[float] = (0.25, 0.5, 0.75, 1.0)) -> list[dict[str, float]]:
+    """Joint AUROC when only a share of the groups that may be trained on is: what more sources would bring.
+
+    Each share is the mean over four draws of the folds; groups are dropped at random within each class.
+    """
+    rows = []
+    for share in shares:
+        found, groups = [], []
+        for seed in range(4):
+            rng = np.random.default_rng(1000 + seed)
+            folds = protocol_folds(table, "joint", seed)
+            scores = np.full(len(table.is_ai), np.nan)
+            for fold in range(FOLDS):
+                held = folds == fold
+                kept = np.zeros(len(held), bool)
+                for chosen in (table.is_ai & ~held, ~table.is_ai & ~held):
+                    names = np.unique(table.group[chosen])
+                    some = rng.choice(names, max(2, round(share * len(names))), replace=False)
+                    kept |= chosen & np.isin(table.group, some)
+                scores = np.where(held, clip_scores(table, train_on(table, kept), held), scores)
+                groups.append(len(np.unique(table.group[kept])))
+            found.append(auroc(scores, table.is_ai, table.clip_weights()))
+        rows.append({"share": share, "groups": float(np.mean(groups)), "auroc": float(np.mean(found))})
+    return rows
 
 
 def _shunning(table: Table, clips: np.ndarray, strength: float, ridge: float) -> LinearModel:

@@ -79,6 +79,19 @@ def _ablations(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _curves(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    first = next(iter(curves.values()))
+    rows = [
+        [
+            f"{row['share']:.0%}",
+            f"{row['groups']:.0f}",
+            *(f"{curve[k]['auroc']:.3f}" for curve in curves.values()),
+        ]
+        for k, row in enumerate(first)
+    ]
+    return markdown_table(["of the groups", "groups trained on", *curves], rows)
+
+
 def _own(found: Mapping[str, Mapping[str, int]]) -> str:
     rows = [
         [name, *(str(r[v]) for v in ("likely_ai", "inconclusive", "likely_camera"))]
@@ -113,6 +126,9 @@ def markdown(heads: Sequence[Head], measured: Mapping[str, Any]) -> str:
         "## What each part is worth",
         _ablations(measured["ablations"]),
         "Fit split, joint protocol; intervals resample groups of both classes.",
+        "## What more sources would bring",
+        _curves(measured["learning_curves"]),
+        "Joint AUROC on the fit split when fewer groups are trained on.",
         "## Clips of the embedded generator",
         _own(measured["own"]),
         "Clips of other prompts and seeds than the two dozen that were fitted on. Provenance finds them first; this is "
