@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from detector.attacks import ATTACKS
 from detector.head import Head
 from detector.model_card import markdown_table
 
@@ -47,7 +48,7 @@ def _headline(heads: Sequence[Head]) -> str:
 
 
 def _attacks(heads: Sequence[Head]) -> str:
-    names = list(heads[0].card["report"]["robustness"])
+    names = [name for name in ATTACKS if name in heads[0].card["report"]["robustness"]]
     rows = []
     for name in names:
         cells = [name]
