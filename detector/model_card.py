@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from detector.attacks import ATTACKS
+
 FORBIDDEN = (
     "as proof that a clip is generated or genuine, in court, in moderation or against a person: it is a lead",
     "to overrule a signature, a watermark or a ledger record",
@@ -224,7 +226,8 @@ def _robustness(report: Mapping[str, Any]) -> list[str]:
             _percent(r["camera"]["likely_ai"]),
             f"{_percent(r['camera']['inconclusive'])} / {_percent(r['ai']['inconclusive'])}",
         ]
-        for name, r in report["robustness"].items()
+        for name, r in ((name, report["robustness"].get(name)) for name in ATTACKS)
+        if r
     ]
     head = [
         "copy",
