@@ -90,3 +90,18 @@ def test_the_adapted_head_says_what_was_done_and_can_be_used_like_any(
 def test_four_clips_are_too_few(head: Head) -> None:
     with pytest.raises(TrainingDataError, match=f"4 usable clips of x, at least {LEAST_CLIPS}"):
         adapt(head, clips_of_a_new_generator(4), is_ai=True, name="x")
+
+
+def test_the_other_class_keeps_its_bound_however_strong_the_say(head: Head) -> None:
+    # Nothing is to be learnt from these: they are like what the head was fitted on.
+    rng = np.random.default_rng(11)
+    width = len(head.contract.schema.names)
+    side = 0.8 * (np.arange(width) < 3)
+    clips = [rng.normal(size=(3, width)) + side for _ in range(8)]
+    strong = adapt(head, clips, is_ai=True, name="more of the same", strength=20.0)
+    camera = rng.normal(size=(2_000, width)) - side
+    called = np.mean([strong.head.verdict(s) == "likely_ai" for s in strong.head.linear.score(camera)])
+    # 40 calibration clips a class: four standard errors of a share of alpha
+    assert called <= head.alpha + 4 * np.sqrt(head.alpha * (1 - head.alpha) / 40)
+    shift = strong.head.linear.score(camera).mean() - head.linear.score(camera).mean()
+    assert abs(shift) < 0.1 * np.std(head.linear.score(camera))

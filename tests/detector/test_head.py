@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_heads import FAMILIES, toy_head
 
+from benchmarks.detection.tables import markdown
 from detector.audit import contract_here
 from detector.calibration import (
     auroc,
@@ -270,3 +271,10 @@ def test_few_clips_show_a_calibration_error_even_if_every_probability_is_right()
     assert many < 0.02
     is_ai = rng.random(10_000) < np.tile(p, 50)
     assert calibration_error(np.tile(p, 50), is_ai, np.ones(10_000)) == pytest.approx(many, abs=0.01)
+
+
+def test_the_benchmark_in_the_documents_says_what_the_heads_say() -> None:
+    root = Path(__file__).parents[2]
+    measured = json.loads((root / "benchmarks" / "detection" / "measured.json").read_text("utf-8"))
+    text = markdown([load_head(PLAIN_HEAD), load_head(ENCODER_HEAD)], measured)
+    assert (root / "docs" / "detector-bench.md").read_text("utf-8") == text

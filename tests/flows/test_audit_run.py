@@ -14,6 +14,7 @@ import pytest
 from audit_workers import audit_or_die
 from conftest import moving_picture, write_mp4
 
+from detector import HeadNotFound
 from detector.head import ENCODER_HEAD
 from flows.audit_outputs import audited, in_this_process
 from flows.audit_run import Audit, InPool, Session, WorkersFail
@@ -363,3 +364,18 @@ def test_a_cache_that_cannot_be_written_costs_no_verdict(settings: Settings, cli
     row = audit_rows(settings, [Job("a", str(clips / "a.mp4"))])[0]
     assert (row["error"], row["path"]) == (None, "a")
     assert row["verdict"] is not None
+
+
+def test_a_fresh_audit_that_cannot_begin_throws_nothing_away(
+    audit: Callable[..., list[Row]], settings: Settings, clips: Path, tmp_path: Path
+) -> None:
+    audit()
+    kept = (tmp_path / "out" / "rows.jsonl").read_bytes()
+    wrong = settings.model_copy(update={"head": "no/such/head"})
+    entries = clips_of([str(clips)])
+    with (
+        pytest.raises(HeadNotFound),
+        audited(wrong, entries, in_pool=Pool(), out=tmp_path / "out", is_fresh=True),
+    ):
+        pass
+    assert (tmp_path / "out" / "rows.jsonl").read_bytes() == kept

@@ -1,6 +1,7 @@
 """Rows on disk: what was written whole is there again, whatever cut the writing short."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,23 @@ def test_one_process_has_the_log_at_a_time(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         RowLog(tmp_path / "nothing" / "rows.jsonl")
+
+
+def test_a_row_for_which_the_disk_has_no_room_spoils_no_other(tmp_path: Path) -> None:
+    with RowLog(tmp_path / "rows.jsonl") as log:
+        log.append({"path": "a", "n": 1})
+        size = (tmp_path / "rows.jsonl").stat().st_size
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (size + 20, limits[1])
+        )  # the kernel writes 20 bytes and no more
+        try:
+            with pytest.raises(OutputError):
+                log.append({"path": "b", "text": "x" * 200})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (tmp_path / "rows.jsonl").stat().st_size == size
+        log.append({"path": "c", "n": 3})
+        assert log.row("c") == {"path": "c", "n": 3}
+    with RowLog(tmp_path / "rows.jsonl") as again:
+        assert [again.get(path) for path in "abc"] == [{"path": "a", "n": 1}, None, {"path": "c", "n": 3}]
