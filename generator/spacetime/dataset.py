@@ -1,34 +1,37 @@
-"""Training shards: scenes rendered once and kept as latents, never as pixels.
+"""Training shards: scenes rendered once and kept as latents with their layouts, never as pixels.
 
-A shard holds ``latents`` bfloat16 [N, 6, 4, 4, C], ``labels`` int16 [N, slots] and ``cover`` float16 [N, 6,
-4, 4], the share of each token that objects cover. Shard k is drawn from seed ``SEED + k``, so that a shard
-is the same wherever and whenever it is rendered; seeds below ``SEED`` belong to the held-out scenes.
+A shard holds one second (six latent frames) of each of its scenes: ``latents`` bfloat16 [N, 6, rows,
+columns, C], ``cover`` float16 [N, 6, rows, columns], the share of each token that objects cover, and the
+tensors of the :class:`~generator.spacetime.physics.Layout`. Shard k is drawn from seed ``SEED + k``, so that
+it is the same wherever and whenever it is rendered; seeds below ``SEED`` belong to held-out scenes.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from .tokenizer import SpacetimeTokenizer, patchify
-from .world import render, sample_scenes
+from .physics import Layout, sample_scenes
+from .tokenizer import PATCH_FRAMES, SpacetimeTokenizer, token_cover
+from .world import render
 
 SEED = 1_000
-SHARD_CLIPS = 512
+SHARD_CLIPS = 96
+WINDOW = 6
+"""Latent frames of a training window: one second."""
+GRIDS = ((8, 8), (6, 10), (8, 8), (10, 6), (8, 8))
+"""Formats (rows, columns of tokens), shard by shard in turn: square, 5:3, square, 3:5, square."""
+_TENSORS = ("xy", "tilt", "radius", "kind", "color", "camera", "drift", "ids")
 
 
-def fit_tokenizer(folder: Path, channels: int, clips: int = 900) -> SpacetimeTokenizer:
+def fit_tokenizer(folder: Path, channels: int, clips: int = 500) -> SpacetimeTokenizer:
     """The tokenizer of ``folder``; fitted to ``clips`` random scenes on first use."""
     if not (folder / "config.json").exists():
-        video, _, _ = render(sample_scenes(clips, torch.Generator().manual_seed(SEED - 1)))
-        SpacetimeTokenizer.fit(video, channels).save_pretrained(folder)
+        scenes = sample_scenes(clips, torch.Generator().manual_seed(SEED - 1))
+        video, cover, _ = render(scenes, 2 * PATCH_FRAMES)
+        SpacetimeTokenizer.fit(video, cover, channels).save_pretrained(folder)
     tokenizer: SpacetimeTokenizer = SpacetimeTokenizer.from_pretrained(folder)
     return tokenizer
-
-
-def token_cover(cover: Tensor) -> Tensor:
-    """Object cover [B, T, H, W] to the share of each latent token [B, T/4, H/24, W/24]."""
-    return patchify(cover[:, :, None].expand(-1, -1, 3, -1, -1)).mean(-1)
 
 
 def write_shard(folder: Path, number: int, tokenizer: SpacetimeTokenizer, clips: int = SHARD_CLIPS) -> None:
@@ -36,23 +39,25 @@ def write_shard(folder: Path, number: int, tokenizer: SpacetimeTokenizer, clips:
     path = folder / f"shard-{number:04d}.pt"
     if path.exists():
         return
-    scenes = sample_scenes(clips, torch.Generator().manual_seed(SEED + number))
+    grid = GRIDS[number % len(GRIDS)]
+    scenes = sample_scenes(clips, torch.Generator().manual_seed(SEED + number), grid=grid)
     latents, shares = [], []
-    for index in torch.arange(clips).split(64):
-        video, cover, _ = render(scenes[index])
-        latents.append(tokenizer.encode(video).bfloat16())
-        shares.append(token_cover(cover).half())
-    shard = {"latents": torch.cat(latents), "labels": scenes.labels.short(), "cover": torch.cat(shares)}
+    video, cover, layout = render(scenes, WINDOW * PATCH_FRAMES)
+    for index in torch.arange(clips).split(16):
+        latents.append(tokenizer.encode(video[index]).bfloat16())
+        shares.append(token_cover(cover[index]).half())
+    shard: dict[str, Any] = {"latents": torch.cat(latents), "cover": torch.cat(shares), "grid": grid}
+    shard |= {name: getattr(layout, name) for name in _TENSORS}
     partial = path.with_suffix(".partial")
     torch.save(shard, partial)
     partial.replace(path)  # a reader never sees half a shard
 
 
-def load_shards(
-    folder: Path, known: dict[str, Tensor] | None = None, have: int = 0
-) -> tuple[dict[str, Tensor], int]:
-    """All shards of ``folder`` joined, and their number; ``known`` holds the first ``have`` of them
-    already."""
-    paths = sorted(folder.glob("shard-*.pt"))
-    parts = ([known] if known else []) + [torch.load(p, weights_only=True) for p in paths[have:]]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, len(paths)
+def load_shards(folder: Path, have: int = 0) -> list[tuple[torch.Tensor, torch.Tensor, Layout]]:
+    """(latents, cover, layout) of every shard of ``folder`` after the first ``have``."""
+    loaded = []
+    for path in sorted(folder.glob("shard-*.pt"))[have:]:
+        shard = torch.load(path, weights_only=True)
+        layout = Layout(**{name: shard[name] for name in _TENSORS}, grid=tuple(shard["grid"]))
+        loaded.append((shard["latents"], shard["cover"], layout))
+    return loaded
