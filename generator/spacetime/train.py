@@ -1,65 +1,86 @@
-"""Train the embedded model: ``python -m generator.spacetime.train --minutes 85 --out .train/run --resume``.
+"""Train the embedded model: ``python -m generator.spacetime.train painter --minutes 85 --out .train/run``.
 
-Needs shards in OUT (``--render N`` makes them, beside a running trainer if wished: new shards are picked up
-as they come). The schedule runs against wall-clock minutes, counted over restarts: it ends when it must,
-not after a number of steps. Flow matching with x-prediction and v-loss; a third of the clips gets a clean
-prefix (continuation).
+Three networks, each with a budget in wall-clock minutes counted over restarts, and a state that a later run
+goes on from: the *painter* (needs shards, ``--render N`` makes them, beside a running trainer if wished), the
+*planner* and the *refiner* (both draw their own data). A schedule ends when it must, not after a number of
+steps.
 """
 
 import argparse
 import copy
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .concepts import SLOT_NAMES, STAGE
-from .dataset import fit_tokenizer, load_shards, write_shard
+from .dataset import WINDOW, fit_tokenizer, load_shards, write_shard
+from .features import object_features, scenery_features
+from .physics import Layout
+from .tokenizer import PATCH_FRAMES
 from .transformer import SpacetimeTransformer3DModel
 
 CHECKPOINT_MINUTES = 3.0
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that decides a run, besides its minutes."""
+class Schedule:
+    """How fast a network learns over its budget."""
+
+    learning_rate: float = 2e-3
+    warmup_steps: int = 40
+    cooldown_from: float = 0.45
+    """Share of the run after which the rate falls linearly to 2 %."""
+    ema_decay: float = 0.995
+    seed: int = 0
+
+    def rate(self, progress: float, step: int) -> float:
+        cooldown = min(1.0, max(0.02, (1 - progress) / (1 - self.cooldown_from)))
+        return self.learning_rate * cooldown * min(1.0, (step + 1) / self.warmup_steps)
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What decides the painter's training, besides its schedule."""
 
     channels: int = 192
     width: int = 256
     num_layers: int = 6
     num_heads: int = 4
-    learning_rate: float = 2e-3
-    warmup_steps: int = 40
-    cooldown_from: float = 0.45
-    """Share of the run after which the rate falls linearly to 2 %."""
-    windows: tuple[tuple[float, int, int], ...] = ((0.12, 1, 160), (0.30, 3, 64), (1.01, 6, 40))
-    """(until this share of the run, latent frames, batch): layout is learnt from stills, at a sixth of the
-    cost."""
+    windows: tuple[tuple[float, int, int], ...] = ((0.5, 1, 64), (0.75, 3, 20), (1.01, WINDOW, 10))
+    """(until this share of the run, latent frames, batch): stills come first, as frames of one scene are much
+    alike and more scenes teach more."""
     sigma_mean: float = 1.4
     sigma_std: float = 1.2
     object_weight: float = 4.0
-    history_share: float = 0.3
-    history_noise: float = 0.1
-    all_dropped: float = 0.1
-    slot_dropped: float = 0.1
-    ema_decay: float = 0.99
-    seed: int = 0
+    known_share: float = 0.4
+    """Share of the windows in which some frames are given: the first, the last, both, or any."""
+    known_noise: float = 0.1
 
 
-def drop_concepts(labels: Tensor, recipe: Recipe) -> Tensor:
-    """Forget some slots (prompts leave things open) and, for guidance, everything but the stage of some
-    clips."""
-    b, slots = labels.shape
-    forget = torch.rand(b, slots) < recipe.slot_dropped
-    forget |= torch.rand(b, 1) < recipe.all_dropped
-    forget[:, SLOT_NAMES.index(STAGE)] = False
-    return labels.masked_fill(forget, 0)
+Losses = Callable[[nn.Module, float], Tensor]
+"""``loss(network, progress)`` draws a batch and returns its loss; progress runs from 0 to 1."""
 
 
-def flow_loss(
-    model: SpacetimeTransformer3DModel, x: Tensor, labels: Tensor, cover: Tensor, recipe: Recipe
+def known_frames(b: int, frames: int, share: float) -> Tensor:
+    """Bool [B, F]: which latent frames are given, for a ``share`` of the windows: a beginning (image to
+    video, extension), an end (extension backward), both (interpolation), or any frames."""
+    place = torch.arange(frames).expand(b, frames)
+    first = torch.randint(1, max(2, frames), (b, 1))
+    last = torch.randint(1, max(2, frames), (b, 1))
+    begins, ends = place < first, place >= frames - last
+    mode = torch.rand(b, 1)
+    known = torch.where(mode < 0.5, begins, torch.where(mode < 0.65, ends, torch.rand(b, frames) < 0.4))
+    known = torch.where(mode > 0.85, (place == 0) | (place == frames - 1), known)
+    known = known & (torch.rand(b, 1) < share) & (frames > 1)
+    return known & ~known.all(1, keepdim=True)
+
+
+def painter_loss(
+    painter: nn.Module, x: Tensor, cover: Tensor, layout: Layout, recipe: Painting
 ) -> Tensor:
     """E || v(z, sigma) - (e - x) ||^2 over noisy frames, z = (1 - sigma) x + sigma e; objects weigh more.
 
@@ -68,122 +89,166 @@ def flow_loss(
     """
     b, frames = x.shape[:2]
     sigma = torch.sigmoid(recipe.sigma_mean + recipe.sigma_std * torch.randn(b, 1)).repeat(1, frames)
-    known = torch.randint(1, frames, (b, 1)) if frames > 1 else torch.zeros(b, 1)
-    history = (torch.arange(frames) < known) & (torch.rand(b, 1) < recipe.history_share)
-    sigma = torch.where(history, recipe.history_noise * torch.rand(b, 1), sigma)
+    known = known_frames(b, frames, recipe.known_share)
+    sigma = torch.where(known, recipe.known_noise * torch.rand(b, 1), sigma)
     s = sigma[:, :, None, None, None]
     z = (1 - s) * x + s * torch.randn_like(x)
-    x_hat: Tensor = model(z, 1000 * sigma, labels).sample
-    weight = (1 + recipe.object_weight * (3 * cover).clamp(max=1)) * ~history[:, :, None, None]
+    x_hat = painter(
+        z,
+        1000 * sigma,
+        layout.ids,
+        scenery_features(layout),
+        object_features(layout),
+        layout.kind,
+        layout.color,
+    ).sample
+    weight = (1 + recipe.object_weight * (3 * cover).clamp(max=1)) * ~known[:, :, None, None]
     error = (x_hat - x).square().mean(-1) / sigma[:, :, None, None].clamp_min(0.1) ** 2
     loss: Tensor = (weight * error).sum() / weight.sum()
     return loss
 
 
-def optimizers(model: SpacetimeTransformer3DModel, recipe: Recipe) -> list[torch.optim.Optimizer]:
+class Painter:
+    """Batches for the painter out of the shards of a folder; new shards are taken up as they come."""
+
+    def __init__(self, folder: Path, recipe: Painting) -> None:
+        self.folder, self.recipe = folder, recipe
+        self.shards = load_shards(folder)
+        self.looked = time.monotonic()
+
+    def draw(self, frames: int, batch: int) -> tuple[Tensor, Tensor, Layout]:
+        """A batch of one format; windows of ``frames`` latent frames."""
+        grid = self.shards[int(torch.randint(len(self.shards), ()))][2].grid
+        same = [shard for shard in self.shards if shard[2].grid == grid]
+        parts = []
+        each = max(1, batch // min(len(same), 8))
+        for number in torch.randperm(len(same))[: batch // each].tolist():
+            latents, cover, layout = same[number]
+            rows = torch.randperm(len(latents))[:each]
+            first = int(torch.randint(WINDOW - frames + 1, ()))
+            window = layout[rows].window(PATCH_FRAMES * first, PATCH_FRAMES * frames)
+            span = slice(first, first + frames)
+            parts.append((latents[rows, span].float(), cover[rows, span].float(), window))
+        latents, cover, layouts = zip(*parts, strict=True)
+        return torch.cat(latents), torch.cat(cover), join(layouts)
+
+    def __call__(self, painter: nn.Module, progress: float) -> Tensor:
+        if time.monotonic() - self.looked > 60:
+            self.shards += load_shards(self.folder, len(self.shards))
+            self.looked = time.monotonic()
+        frames, batch = next((f, b) for until, f, b in self.recipe.windows if progress < until)
+        x, cover, layout = self.draw(frames, batch)
+        return painter_loss(painter, x, cover, layout, self.recipe)
+
+
+def join(layouts: tuple[Layout, ...]) -> Layout:
+    """Layouts of one format and length, as one batch."""
+    names = ("xy", "tilt", "radius", "kind", "color", "camera", "drift", "ids")
+    return Layout(**{n: torch.cat([getattr(p, n) for p in layouts]) for n in names}, grid=layouts[0].grid)
+
+
+def optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for all else."""
-    names = ("qkv.weight", "out.weight", "up.weight", "down.weight")
-    inside = [p for name, p in model.blocks.named_parameters() if name.endswith(names)]
+    inside = [p for name, p in network.named_parameters() if name.startswith("blocks.") and p.ndim == 2 and "table" not in name]
     chosen = {id(p) for p in inside}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    return [
-        torch.optim.Muon(inside, lr=recipe.learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=0.0),
+    rest = [p for p in network.parameters() if id(p) not in chosen and p.requires_grad]
+    made: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=schedule.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     ]
+    if inside:
+        made.append(
+            torch.optim.Muon(
+                inside, lr=schedule.learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    return made
 
 
-def train(out: Path, minutes: float, recipe: Recipe, *, resume: bool) -> None:
-    """Train until ``minutes`` of wall-clock time are used up, over all restarts; state in
-    ``out/state.pt``."""
-    torch.manual_seed(recipe.seed)
-    model = SpacetimeTransformer3DModel(
-        in_channels=recipe.channels,
-        width=recipe.width,
-        num_layers=recipe.num_layers,
-        num_heads=recipe.num_heads,
-    )
-    ema = copy.deepcopy(model)
-    opts = optimizers(model, recipe)
-    losses: list[float] = []
-    step, seen, used = 0, 0, 0.0
-    state_path = out / "state.pt"
-    if resume and state_path.exists():
-        state = torch.load(state_path, weights_only=True)
-        model.load_state_dict(state["model"])
+def fit(network: nn.Module, losses: Losses, path: Path, minutes: float, schedule: Schedule, recipe: Any) -> nn.Module:
+    """Train ``network`` until ``minutes`` of wall-clock time are used up, over all restarts; the state is kept
+    in ``path``. Returns the averaged network."""
+    torch.manual_seed(schedule.seed)
+    ema = copy.deepcopy(network)
+    opts = optimizers(network, schedule)
+    recent: list[float] = []
+    step, used = 0, 0.0
+    if path.exists():
+        state = torch.load(path, weights_only=True)
+        network.load_state_dict(state["model"])
         ema.load_state_dict(state["ema"])
         for opt, saved in zip(opts, state["optimizers"], strict=True):
             opt.load_state_dict(saved)
-        step, seen, used = state["step"], state["seen"], state["seconds"]
-        torch.manual_seed(recipe.seed + 1 + step)
+        step, used = state["step"], state["seconds"]
+        torch.manual_seed(schedule.seed + 1 + step)
 
     def save() -> None:
-        partial = state_path.with_suffix(".partial")
-        optimizer_states = [opt.state_dict() for opt in opts]
-        counts = {"step": step, "seen": seen, "seconds": used, "loss": sum(losses) / max(1, len(losses))}
-        states = {"model": model.state_dict(), "ema": ema.state_dict(), "optimizers": optimizer_states}
-        torch.save({**states, **counts, "recipe": asdict(recipe)}, partial)
-        partial.replace(state_path)
+        partial = path.with_suffix(".partial")
+        states = {"model": network.state_dict(), "ema": ema.state_dict()}
+        states["optimizers"] = [opt.state_dict() for opt in opts]
+        counts = {"step": step, "seconds": used, "loss": sum(recent) / max(1, len(recent))}
+        torch.save({**states, **counts, "recipe": asdict(recipe), "schedule": asdict(schedule)}, partial)
+        partial.replace(path)
 
-    clips, shards = load_shards(out)
-    order, cursor = torch.randperm(len(clips["labels"])), 0
-    last, last_save, last_look = time.monotonic(), used, used
+    last, last_save = time.monotonic(), used
     while used < 60 * minutes:
         progress = used / (60 * minutes)
-        frames, batch = next((f, b) for until, f, b in recipe.windows if progress < until)
-        if cursor + batch > len(order) or used - last_look > 60:
-            clips, shards = load_shards(out, clips, shards)
-            order, cursor, last_look = torch.randperm(len(clips["labels"])), 0, used
-        pick, cursor = order[cursor : cursor + batch], cursor + batch
-
-        cooldown = min(1.0, max(0.02, (1 - progress) / (1 - recipe.cooldown_from)))
-        rate = recipe.learning_rate * cooldown * min(1.0, (step + 1) / recipe.warmup_steps)
-        labels = drop_concepts(clips["labels"][pick].long(), recipe)
-        x, cover = clips["latents"][pick, :frames].float(), clips["cover"][pick, :frames].float()
-        loss = flow_loss(model, x, labels, cover, recipe)
+        loss = losses(network, progress)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        rate = schedule.rate(progress, step)
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = rate
             opt.step()
             opt.zero_grad(set_to_none=True)
-        step, seen = step + 1, seen + batch
+        step += 1
         with torch.no_grad():
-            decay = min(recipe.ema_decay, step / (step + 10))
-            torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
-
-        losses = [*losses[-49:], loss.item()]
+            decay = min(schedule.ema_decay, step / (step + 10))
+            torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), 1 - decay)
+        recent = [*recent[-49:], loss.item()]
         now = time.monotonic()
         used, last = used + now - last, now
         if step % 25 == 0:
             print(
-                f"step {step} minutes {used / 60:.1f} loss {sum(losses) / len(losses):.4f} rate {rate:.1e} "
-                f"frames {frames} clips {seen} of {len(order)} cpu {time.process_time():.0f}s",
+                f"step {step} minutes {used / 60:.1f} loss {sum(recent) / len(recent):.4f} rate {rate:.1e} "
+                f"cpu {time.process_time():.0f}s",
                 flush=True,
             )
         if used - last_save > 60 * CHECKPOINT_MINUTES:
             save()
             last_save = used
     save()
+    return ema
+
+
+def train_painter(out: Path, minutes: float, recipe: Painting, schedule: Schedule) -> nn.Module:
+    """The painter, from the shards in ``out``; its state is ``out/painter.pt``."""
+    torch.manual_seed(schedule.seed)
+    painter = SpacetimeTransformer3DModel(
+        in_channels=recipe.channels,
+        width=recipe.width,
+        num_layers=recipe.num_layers,
+        num_heads=recipe.num_heads,
+    )
+    return fit(painter, Painter(out, recipe), out / "painter.pt", minutes, schedule, recipe)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the embedded spacetime model.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for shards, tokenizer and state")
+    parser.add_argument("part", choices=("shards", "painter", "planner", "refiner"))
+    parser.add_argument("--out", type=Path, required=True, help="folder for shards, tokenizer and states")
     parser.add_argument("--minutes", type=float, default=85, help="wall-clock minutes, over all restarts")
-    parser.add_argument("--render", type=int, default=0, help="render shards up to this number, then stop")
-    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--render", type=int, default=80, help="how many shards there should be")
     parser.add_argument("--threads", type=int, default=1, help="more than one only where cores are idle")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe()
-    tokenizer = fit_tokenizer(arguments.out / "vae", recipe.channels)
-    if arguments.render:
+    tokenizer = fit_tokenizer(arguments.out / "vae", Painting.channels)
+    if arguments.part == "shards":
         for number in range(arguments.render):
             write_shard(arguments.out, number, tokenizer)
-        return
-    train(arguments.out, arguments.minutes, recipe, resume=arguments.resume)
+    elif arguments.part == "painter":
+        train_painter(arguments.out, arguments.minutes, Painting(), Schedule())
 
 
 if __name__ == "__main__":
