@@ -17,13 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .dataset import WINDOW, fit_tokenizer, load_shards, write_shard
+from .dataset import GRIDS, WINDOW, fit_tokenizer, load_shards, write_shard
 from .features import object_features, scenery_features
-from .physics import Layout
+from .physics import Layout, sample_scenes, simulate
+from .planner import PLAN_WINDOW, STATE, MotionTransformer, moves, surroundings, to_plan
 from .tokenizer import PATCH_FRAMES
 from .transformer import SpacetimeTransformer3DModel
 
 CHECKPOINT_MINUTES = 3.0
+PLANS_SEED = 1_000_000
+"""Seeds of the planner's scenes lie above those of all shards."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Painting:
     width: int = 256
     num_layers: int = 6
     num_heads: int = 4
-    windows: tuple[tuple[float, int, int], ...] = ((0.5, 1, 64), (0.75, 3, 20), (1.01, WINDOW, 10))
+    windows: tuple[tuple[float, int, int], ...] = ((0.5, 1, 32), (0.75, 3, 12), (1.01, WINDOW, 6))
     """(until this share of the run, latent frames, batch): stills come first, as frames of one scene are much
     alike and more scenes teach more."""
     sigma_mean: float = 1.4
@@ -59,6 +62,24 @@ class Painting:
     known_share: float = 0.4
     """Share of the windows in which some frames are given: the first, the last, both, or any."""
     known_noise: float = 0.1
+
+
+@dataclass(frozen=True)
+class Planning:
+    """What decides the planner's training, besides its schedule."""
+
+    width: int = 192
+    num_layers: int = 5
+    num_heads: int = 4
+    batch: int = 128
+    pool: int = 4096
+    """Windows that are simulated at once."""
+    reuse: int = 3
+    """How often a pool is gone through."""
+    sigma_mean: float = 0.0
+    sigma_std: float = 1.6
+    known_share: float = 0.5
+    known_noise: float = 0.03
 
 
 Losses = Callable[[nn.Module, float], Tensor]
@@ -139,6 +160,53 @@ class Painter:
         frames, batch = next((f, b) for until, f, b in self.recipe.windows if progress < until)
         x, cover, layout = self.draw(frames, batch)
         return painter_loss(painter, x, cover, layout, self.recipe)
+
+
+class Planner:
+    """Batches for the planner, simulated as they are needed."""
+
+    def __init__(self, recipe: Planning) -> None:
+        self.recipe = recipe
+        self.batches = self._simulated()
+
+    def _simulated(self) -> Iterator[Layout]:
+        seed = int(torch.randint(2**31, ())) + PLANS_SEED
+        while True:
+            seed += 1
+            grid = GRIDS[seed % len(GRIDS)]
+            scenes = sample_scenes(self.recipe.pool, torch.Generator().manual_seed(seed), grid=grid)
+            pool = simulate(scenes, PLAN_WINDOW * PATCH_FRAMES)
+            for _ in range(self.recipe.reuse):
+                for pick in torch.randperm(self.recipe.pool).split(self.recipe.batch):
+                    yield pool[pick]
+
+    def __call__(self, planner: nn.Module, progress: float) -> Tensor:
+        return planner_loss(planner, next(self.batches), self.recipe)
+
+
+def planner_loss(planner: nn.Module, layout: Layout, recipe: Planning) -> Tensor:
+    """As :func:`painter_loss`, over the numbers of what moves."""
+    x = to_plan(layout)
+    b, frames = x.shape[:2]
+    sigma = torch.sigmoid(recipe.sigma_mean + recipe.sigma_std * torch.randn(b, 1)).repeat(1, frames)
+    known = known_frames(b, frames, recipe.known_share)
+    sigma = torch.where(known, recipe.known_noise * torch.rand(b, 1), sigma)
+    s = sigma[:, :, None]
+    z = (1 - s) * x + s * torch.randn_like(x)
+    x_hat = planner(z, 1000 * sigma, layout.ids, surroundings(layout)).sample
+    moving = moves(layout.kind).repeat(1, PATCH_FRAMES).repeat_interleave(STATE, 1)[:, None]  # [B, 1, C]
+    weight = moving * ~known[:, :, None] / s.clamp_min(0.05) ** 2
+    loss: Tensor = (weight * (x_hat - x).square()).sum() / (moving * ~known[:, :, None]).sum()
+    return loss
+
+
+def train_planner(out: Path, minutes: float, recipe: Planning, schedule: Schedule) -> nn.Module:
+    """The planner; its state is ``out/planner.pt``."""
+    torch.manual_seed(schedule.seed)
+    planner = MotionTransformer(
+        width=recipe.width, num_layers=recipe.num_layers, num_heads=recipe.num_heads
+    )
+    return fit(planner, Planner(recipe), out / "planner.pt", minutes, schedule, recipe)
 
 
 def join(layouts: tuple[Layout, ...]) -> Layout:
@@ -249,6 +317,8 @@ def main() -> None:
             write_shard(arguments.out, number, tokenizer)
     elif arguments.part == "painter":
         train_painter(arguments.out, arguments.minutes, Painting(), Schedule())
+    elif arguments.part == "planner":
+        train_planner(arguments.out, arguments.minutes, Planning(), Schedule())
 
 
 if __name__ == "__main__":
