@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .dataset import GRIDS, WINDOW, fit_tokenizer, load_shards, write_shard
 from .features import object_features, scenery_features
 from .physics import Layout, sample_scenes, simulate
 from .planner import PLAN_WINDOW, STATE, MotionTransformer, moves, surroundings, to_plan
-from .tokenizer import PATCH_FRAMES
+from .refiner import SpacetimeRefiner
+from .tokenizer import PATCH_FRAMES, SpacetimeTokenizer
 from .transformer import SpacetimeTransformer3DModel
+from .world import PIXELS, draw
 
 CHECKPOINT_MINUTES = 3.0
 PLANS_SEED = 1_000_000
@@ -80,6 +83,21 @@ class Planning:
     sigma_std: float = 1.6
     known_share: float = 0.5
     known_noise: float = 0.03
+
+
+@dataclass(frozen=True)
+class Refining:
+    """What decides the refiner's training, besides its schedule."""
+
+    width: int = 64
+    num_layers: int = 4
+    scenes: int = 24
+    """Scenes that are rendered at once, four frames of each."""
+    reuse: int = 4
+    batch: int = 8
+    latent_noise: float = 0.12
+    """Most noise on the latents: the painter's are not exact either."""
+    edge_weight: float = 1.0
 
 
 Losses = Callable[[nn.Module, float], Tensor]
@@ -209,6 +227,47 @@ def train_planner(out: Path, minutes: float, recipe: Planning, schedule: Schedul
     return fit(planner, Planner(recipe), out / "planner.pt", minutes, schedule, recipe)
 
 
+class Refiner:
+    """Batches for the refiner: decoded windows and what they should look like at twice the size."""
+
+    def __init__(self, tokenizer: SpacetimeTokenizer, recipe: Refining) -> None:
+        self.tokenizer, self.recipe = tokenizer, recipe
+        self.batches = self._rendered()
+
+    def _rendered(self) -> Iterator[tuple[Tensor, Tensor]]:
+        seed = int(torch.randint(2**31, ())) + PLANS_SEED
+        while True:
+            seed += 1
+            scenes = sample_scenes(
+                self.recipe.scenes, torch.Generator().manual_seed(seed), grid=GRIDS[seed % len(GRIDS)]
+            )
+            layout = simulate(scenes, 2 * PATCH_FRAMES)
+            fine, _ = draw(layout, 2 * PIXELS)
+            coarse = F.avg_pool2d(fine.flatten(0, 1), 2).unflatten(0, fine.shape[:2])
+            latents = self.tokenizer.encode(coarse)
+            for _ in range(self.recipe.reuse):
+                for pick in torch.randperm(len(scenes)).split(self.recipe.batch):
+                    noise = self.recipe.latent_noise * torch.rand(len(pick), 1, 1, 1, 1)
+                    decoded = self.tokenizer.decode(latents[pick] + noise * torch.randn_like(latents[pick]))
+                    yield decoded[:, 2:6], fine[pick, 2:6]  # around the seam in time
+
+    def __call__(self, refiner: nn.Module, progress: float) -> Tensor:
+        decoded, fine = next(self.batches)
+        out = refiner(decoded)
+        loss: Tensor = (out - fine).abs().mean()
+        for dim in (-1, -2):  # edges count twice
+            loss = loss + self.recipe.edge_weight * (out.diff(dim=dim) - fine.diff(dim=dim)).abs().mean()
+        return loss
+
+
+def train_refiner(out: Path, minutes: float, recipe: Refining, schedule: Schedule) -> nn.Module:
+    """The refiner; its state is ``out/refiner.pt``."""
+    torch.manual_seed(schedule.seed)
+    refiner = SpacetimeRefiner(recipe.width, recipe.num_layers)
+    tokenizer = fit_tokenizer(out / "vae", Painting.channels)
+    return fit(refiner, Refiner(tokenizer, recipe), out / "refiner.pt", minutes, schedule, recipe)
+
+
 def join(layouts: tuple[Layout, ...]) -> Layout:
     """Layouts of one format and length, as one batch."""
     names = ("xy", "tilt", "radius", "kind", "color", "camera", "drift", "ids")
@@ -319,6 +378,8 @@ def main() -> None:
         train_painter(arguments.out, arguments.minutes, Painting(), Schedule())
     elif arguments.part == "planner":
         train_planner(arguments.out, arguments.minutes, Planning(), Schedule())
+    else:
+        train_refiner(arguments.out, arguments.minutes, Refining(), Schedule())
 
 
 if __name__ == "__main__":
