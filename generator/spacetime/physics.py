@@ -107,20 +107,25 @@ def floor_and_horizon(grid: tuple[int, int]) -> tuple[float, float]:
     return floor, floor + 0.32
 
 
-def complete(ids: Tensor, generator: torch.Generator) -> Tensor:
+def complete(ids: Tensor, generator: torch.Generator, avoid: Tensor | None = None) -> Tensor:
     """Fill every open slot (id 0) of ``ids`` [B, slots] as the world would: by chance, within what fits.
 
     What is stated is never changed, but for what cannot be shown: another shape than an event has, weather
-    on the moon. Returns a new tensor.
+    on the moon. An open slot does not take the value that ``avoid`` [B, slots] names (0: none). Returns a
+    new tensor.
     """
     ids = ids.clone()
     n = len(ids)
+    sizes = torch.tensor(SLOT_SIZES)
+    avoid = torch.zeros_like(ids) if avoid is None else avoid
     drawn = torch.stack([torch.randint(1, size + 1, (n,), generator=generator) for size in SLOT_SIZES], 1)
     chance = torch.rand(n, 6, generator=generator)
 
     def fill(slot: str, values: Tensor | int) -> None:
         column = slot_index(slot)
-        ids[:, column] = torch.where(ids[:, column] == 0, torch.as_tensor(values), ids[:, column])
+        values = torch.as_tensor(values).expand(n)
+        values = torch.where(values == avoid[:, column], values % sizes[column] + 1, values)
+        ids[:, column] = torch.where(ids[:, column] == 0, values, ids[:, column])
 
     for slot in ("event", "shape", "color", "light", "ground", "backdrop", "speed", "direction"):
         fill(slot, drawn[:, slot_index(slot)])
@@ -211,41 +216,52 @@ def cast(scenes: Scenes) -> tuple[Tensor, Tensor]:
     return kind, color
 
 
+def set_stage(scenes: Scenes, frames: int, fps: float = FPS) -> Layout:
+    """The layout of ``frames`` frames before anything moves: who is there, the camera's path, the scenery's
+    drift. Frame k is at the time ``start + k / fps``."""
+    kind, color = cast(scenes)
+    time = scenes.start[:, None] + torch.arange(frames) / fps
+    still = torch.zeros(len(scenes), frames, OBJECTS)
+    layout = Layout(
+        xy=torch.zeros(len(scenes), frames, OBJECTS, 2),
+        tilt=still,
+        radius=still,
+        kind=kind,
+        color=color,
+        camera=_camera(scenes, time),
+        drift=_drift(scenes, time),
+        ids=scenes.ids,
+        grid=scenes.grid,
+    )
+    return furnish(layout, scenes.dice)
+
+
 def simulate(scenes: Scenes, frames: int, fps: float = FPS) -> Layout:
     """Exact layout of ``frames`` frames; frame k shows the time ``start + k / fps``."""
     wide, tall = extent(scenes.grid)
     floor, _ = floor_and_horizon(scenes.grid)
-    kind, color = cast(scenes)
-    n = len(scenes)
+    stage = set_stage(scenes, frames, fps)
     time = scenes.start[:, None] + torch.arange(frames) / fps  # [B, T]
-    drift = _drift(scenes, time)
-    xy = torch.zeros(n, frames, OBJECTS, 2)
-    tilt = torch.zeros(n, frames, OBJECTS)
-    size = 0.19 + 0.06 * scenes.dice[:, :OBJECTS]
-    small = scenes.is_event("bounce", "waves", "rise") & (scenes.value("count") == 2)
-    size = torch.where(small[:, None], 0.85 * size, size)
-    size = torch.where(scenes.is_event("stack")[:, None], 0.20 + 0.03 * scenes.dice[:, :1], size)
-    size = torch.where(scenes.is_event("chain")[:, None], 0.13 + 0.04 * scenes.dice[:, :OBJECTS], size)
-    radius = size[:, None].repeat(1, frames, 1)
-
-    for events, follow in (
-        (("bounce", "throw", "collide"), _ballistic),
-        (("swing", "chain"), _pendulums),
-        (("roll", "hide"), _rolling),
-        (("rise",), _balloons),
-        (("stack",), _stacking),
-        (("ink",), _ink),
-        (("smoke",), _smoke),
-        (("waves",), _floating),
-    ):
+    xy, tilt, radius = stage.xy.clone(), stage.tilt.clone(), stage.radius.clone()
+    size = _sizes(scenes)
+    for events, follow in _FOLLOW.items():
         here = scenes.is_event(*events).nonzero()[:, 0]
         if len(here):
-            moved = follow(scenes[here], time[here], size[here], fps, wide, tall, floor)
-            xy[here], tilt[here], radius[here] = moved
-    layout = Layout(
-        xy, tilt, radius * (kind > 0)[:, None], kind, color, _camera(scenes, time), drift, scenes.ids, scenes.grid
-    )
-    return furnish(layout, scenes.dice)
+            xy[here], tilt[here], radius[here] = follow(
+                scenes[here], time[here], size[here], fps, wide, tall, floor
+            )
+    moved = replace(stage, xy=xy, tilt=tilt, radius=radius * (stage.kind > 0)[:, None])
+    return furnish(moved, scenes.dice)
+
+
+def _sizes(scenes: Scenes) -> Tensor:
+    """Radius of every object, [B, OBJECTS]: two need more room than one, boxes of a stack are of one size."""
+    dice = scenes.dice
+    size = 0.19 + 0.06 * dice[:, :OBJECTS]
+    pair = scenes.is_event("bounce", "waves", "rise") & (scenes.value("count") == 2)
+    size = torch.where(pair[:, None], 0.85 * size, size)
+    size = torch.where(scenes.is_event("stack")[:, None], 0.20 + 0.03 * dice[:, :1], size)
+    return torch.where(scenes.is_event("chain")[:, None], 0.13 + 0.04 * dice[:, :OBJECTS], size)
 
 
 def furnish(layout: Layout, dice: Tensor) -> Layout:
@@ -556,3 +572,16 @@ def _floating(
 def sea_level(grid: tuple[int, int]) -> float:
     """Mean y of the sea."""
     return floor_and_horizon(grid)[1] + 0.04
+
+
+_FOLLOW = {
+    ("bounce", "throw", "collide"): _ballistic,
+    ("swing", "chain"): _pendulums,
+    ("roll", "hide"): _rolling,
+    ("rise",): _balloons,
+    ("stack",): _stacking,
+    ("ink",): _ink,
+    ("smoke",): _smoke,
+    ("waves",): _floating,
+}
+"""Which mechanics every event follows."""

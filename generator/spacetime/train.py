@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from .dataset import GRIDS, WINDOW, fit_tokenizer, load_shards, write_shard
 from .features import object_features, scenery_features
+from .muon import Muon
 from .physics import Layout, sample_scenes, simulate
 from .planner import PLAN_WINDOW, STATE, MotionTransformer, moves, surroundings, to_plan
 from .refiner import SpacetimeRefiner
@@ -56,7 +57,7 @@ class Painting:
     width: int = 256
     num_layers: int = 6
     num_heads: int = 4
-    windows: tuple[tuple[float, int, int], ...] = ((0.5, 1, 32), (0.75, 3, 12), (1.01, WINDOW, 6))
+    windows: tuple[tuple[float, int, int], ...] = ((0.5, 1, 48), (0.75, 3, 16), (1.01, WINDOW, 9))
     """(until this share of the run, latent frames, batch): stills come first, as frames of one scene are much
     alike and more scenes teach more."""
     sigma_mean: float = 1.4
@@ -284,9 +285,7 @@ def optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optim
     ]
     if inside:
         made.append(
-            torch.optim.Muon(
-                inside, lr=schedule.learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-            )
+            Muon(inside, lr=schedule.learning_rate, weight_decay=0.01)
         )
     return made
 
