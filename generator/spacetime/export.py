@@ -1,16 +1,22 @@
-"""Turn a training state into the shipped pipeline: ``python -m generator.spacetime.export --state OUT --to
+"""Turn training states into the shipped pipeline: ``python -m generator.spacetime.export --state OUT --to
 FOLDER``."""
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from ..models import write_digests
 from .pipeline import SpacetimePipeline
+from .planner import MotionTransformer
+from .refiner import SpacetimeRefiner
 from .tokenizer import SpacetimeTokenizer
 from .transformer import SpacetimeTransformer3DModel
+
+SHIFT = 3.0
+"""Flow shift: more of the steps at high noise, where shapes are decided."""
 
 
 def export(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> SpacetimePipeline:
@@ -20,15 +26,23 @@ def export(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Space
     Half precision on disk (float16 keeps three more bits than bfloat16 for weights of this size); loaded as
     float32.
     """
-    state = torch.load(out / "state.pt", weights_only=True)
-    recipe = state["recipe"]
-    shape = {name: recipe[name] for name in ("width", "num_layers", "num_heads")}
-    transformer = SpacetimeTransformer3DModel(in_channels=recipe["channels"], **shape)
-    transformer.load_state_dict(state["ema"])
-    vae = SpacetimeTokenizer.from_pretrained(out / "vae")
-    # Objects are placed at high noise: a shift of 6 spends more steps there than the usual 3, and seams less.
-    scheduler = FlowMatchEulerDiscreteScheduler(shift=6.0)
-    pipeline = SpacetimePipeline(transformer.to(dtype), vae.to(dtype), scheduler)
+    parts: dict[str, Any] = {}
+    for name, kind, shape in (
+        ("painter", SpacetimeTransformer3DModel, ("width", "num_layers", "num_heads")),
+        ("planner", MotionTransformer, ("width", "num_layers", "num_heads")),
+        ("refiner", SpacetimeRefiner, ("width", "num_layers")),
+    ):
+        state = torch.load(out / f"{name}.pt", weights_only=True, mmap=True)
+        parts[name] = kind(**{field: state["recipe"][field] for field in shape})
+        parts[name].load_state_dict(state["ema"])
+        parts[name].to(dtype)
+    pipeline = SpacetimePipeline(
+        parts["painter"],
+        parts["planner"],
+        SpacetimeTokenizer.from_pretrained(out / "vae").to(dtype),
+        parts["refiner"],
+        FlowMatchEulerDiscreteScheduler(shift=SHIFT),
+    )
     pipeline.save_pretrained(folder, safe_serialization=True)
     write_digests(folder)
     return pipeline

@@ -1,9 +1,14 @@
 """From words to video with the embedded model: a ``DiffusionPipeline`` like any other, small enough for a
-CPU."""
+CPU.
 
-from collections.abc import Callable
+Three steps, each a network: the planner diffuses where everything goes, the painter diffuses the spacetime
+patches of the picture around that plan, the refiner doubles the size. What a prompt leaves open is drawn by
+chance, and told.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -13,61 +18,66 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
-from .concepts import STAGE, slot_index
+from .concepts import COLOR2, SLOT_NAMES, SLOTS, STAGE, USES, slot_index
+from .features import object_features, scenery_features
+from .physics import DICE, Layout, Scenes, complete, furnish, set_stage
+from .planner import PLAN_CHANNELS, PLAN_WINDOW, MotionTransformer, from_plan, surroundings
 from .prompt import PromptReading, read_prompt
+from .refiner import SpacetimeRefiner
+from .sampling import denoise, windows
 from .tokenizer import SpacetimeTokenizer
-from .transformer import MIN_SIGMA, SpacetimeTransformer3DModel
+from .transformer import SpacetimeTransformer3DModel
 
 OutputType = Literal["np", "pt", "pil", "latent"]
 StepCallback = Callable[["SpacetimePipeline", int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 
-HISTORY_FRAMES = 2
-"""Latent frames that a continuing chunk sees of the one before."""
-HISTORY_SIGMA = 0.05
-"""Noise on those frames, as in training: a little hides the small errors that would otherwise build up."""
+FORMATS: Final = {(256, 256): (8, 8), (180, 320): (6, 10), (320, 180): (10, 6)}
+"""(height, width) in pixels to (rows, columns) of latent tokens: 1:1, 16:9 and 9:16."""
+PAINT_WINDOW, PAINT_OVERLAP = 6, 2
+PLAN_OVERLAP = 3
+PLAN_STEPS = 24
+_DECODED_AT_ONCE = 6
 
 
 @dataclass
 class SpacetimePipelineOutput(BaseOutput):
     """``frames``: [B, T, H, W, 3] in [0, 1] ("np"), [B, T, 3, H, W] ("pt"), B lists of images ("pil"), or
-    latents. ``readings``: what was understood of each prompt; empty if concept ids were given."""
+    latents. ``readings``: what was understood of each prompt; empty if concept ids were given. ``scenes``:
+    slot to value of each video, what was asked and what chance added. ``layouts``: where everything is, of
+    each video."""
 
     frames: Any
     readings: list[PromptReading]
+    scenes: list[dict[str, str]]
+    layouts: list[Layout]
 
 
 class SpacetimePipeline(DiffusionPipeline):
     """Text to video of a small physics world. See ``docs/generator.md`` for what it can and cannot show."""
 
-    model_cpu_offload_seq = "transformer->vae"
+    model_cpu_offload_seq = "planner->transformer->vae->refiner"
     _callback_tensor_inputs = ["latents"]  # noqa: RUF012 - read by diffusers
 
     def __init__(
         self,
         transformer: SpacetimeTransformer3DModel,
+        planner: MotionTransformer,
         vae: SpacetimeTokenizer,
+        refiner: SpacetimeRefiner,
         scheduler: FlowMatchEulerDiscreteScheduler,
-        fps: int = 12,
+        fps: int = 24,
     ) -> None:
         super().__init__()
-        self.register_modules(transformer=transformer, vae=vae, scheduler=scheduler)
+        self.register_modules(
+            transformer=transformer, planner=planner, vae=vae, refiner=refiner, scheduler=scheduler
+        )
         self.register_to_config(fps=fps)
-        self._guidance_scale, self._num_timesteps, self._interrupt = 1.0, 0, False
+        self._num_timesteps, self._interrupt, self._steps_done = 0, False, 0
 
     @property
     def native_size(self) -> tuple[int, int, int]:
-        """(frames, height, width) of one window."""
-        f, rows, columns = self.transformer.config.sample_grid
-        time, side = self.vae.config.scale_factor_temporal, self.vae.config.scale_factor_spatial
-        return f * time, rows * side, columns * side
-
-    @property
-    def guidance_scale(self) -> float:
-        return self._guidance_scale
-
-    @property
-    def do_classifier_free_guidance(self) -> bool:
-        return self._guidance_scale != 1.0
+        """(frames, height, width) that are made if nothing is asked."""
+        return PLAN_WINDOW * self.vae.config.scale_factor_temporal, 256, 256
 
     @property
     def num_timesteps(self) -> int:
@@ -80,19 +90,17 @@ class SpacetimePipeline(DiffusionPipeline):
     def encode_prompt(self, prompt: str | list[str]) -> tuple[Tensor, list[PromptReading]]:
         """Concept ids int64 [B, slots] and the readings that they come from."""
         readings = [read_prompt(text) for text in ([prompt] if isinstance(prompt, str) else prompt)]
-        return torch.tensor([reading.ids for reading in readings], device=self._execution_device), readings
+        return torch.tensor([reading.ids for reading in readings]), readings
 
     def check_inputs(
         self,
         prompt: str | list[str] | None,
         negative_prompt: str | list[str] | None,
         concept_ids: Tensor | None,
-        height: int | None,
-        width: int | None,
+        height: int,
+        width: int,
         num_frames: int,
-        latents: Tensor | None,
     ) -> None:
-        window, native_height, native_width = self.native_size
         if (prompt is None) == (concept_ids is None):
             raise ValueError("give either `prompt` or `concept_ids`")
         if (
@@ -101,43 +109,78 @@ class SpacetimePipeline(DiffusionPipeline):
             and len(prompt) != len(negative_prompt)
         ):
             raise ValueError(f"{len(prompt)} prompts but {len(negative_prompt)} negative prompts")
-        if (height or native_height, width or native_width) != (native_height, native_width):
-            raise ValueError(f"this model draws {native_width}x{native_height} only, not {width}x{height}")
+        if (height, width) not in FORMATS:
+            sizes = ", ".join(f"{w}x{h}" for h, w in FORMATS)
+            raise ValueError(f"this model draws {sizes}, not {width}x{height}")
         if num_frames < 1 or num_frames % self.vae.config.scale_factor_temporal:
             raise ValueError(f"`num_frames` must be a multiple of {self.vae.config.scale_factor_temporal}")
-        if latents is not None and num_frames > window:
-            raise ValueError(f"`latents` start one window: at most {window} frames")
 
-    def prepare_latents(
-        self, batch: int, frames: int, generator: torch.Generator | list[torch.Generator] | None
-    ) -> Tensor:
-        """Noise [B, latent frames, rows, columns, C]; a list of generators makes every video its own."""
-        _, rows, columns = self.transformer.config.sample_grid
-        shape = (batch, frames, rows, columns, self.transformer.config.in_channels)
+    def _noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         noise: Tensor = randn_tensor(
             shape, generator=generator, device=self._execution_device, dtype=self.transformer.dtype
         )
         return noise
 
-    def predict_velocity(self, latents: Tensor, sigmas: Tensor, ids: Tensor, negative_ids: Tensor) -> Tensor:
-        """v = (z - x_hat) / sigma under guidance. ``sigmas`` [B, F]; ids [B, slots].
+    def plan(self, scenes: Scenes, frames: int, generator: torch.Generator) -> Layout:
+        """Where everything goes in one scene, over ``frames`` latent frames."""
+        stage = set_stage(scenes, frames * self.vae.config.scale_factor_temporal)
+        plan = torch.zeros(1, frames, PLAN_CHANNELS, device=self._execution_device)
+        ids = scenes.ids.to(plan.device)
+        for first, end, known in windows(frames, PLAN_WINDOW, PLAN_OVERLAP):
+            here = stage.window(4 * first, 4 * (end - first))
+            around = surroundings(here).to(plan.device)
+            ids = ids.clone()
+            ids[:, slot_index(STAGE)] = scenes.ids[:, slot_index(STAGE)] if first == 0 else 2
 
-        One video at a time: matrix products may round differently for another batch size, and a variant
-        must come out the same alone and in company. On a CPU a larger batch saves next to nothing.
-        """
-        velocities = []
-        for z, s, yes, no in zip(
-            latents.split(1), sigmas.split(1), ids.split(1), negative_ids.split(1), strict=True
-        ):
-            if self.do_classifier_free_guidance:
-                pair = self.transformer(
-                    z.repeat(2, 1, 1, 1, 1), 1000 * s.repeat(2, 1), torch.cat([yes, no])
-                ).sample
-                x_hat = pair[1:] + self.guidance_scale * (pair[:1] - pair[1:])
-            else:
-                x_hat = self.transformer(z, 1000 * s, yes).sample
-            velocities.append((z - x_hat) / s.clamp_min(MIN_SIGMA)[:, :, None, None, None])
-        return torch.cat(velocities)
+            def predict(z: Tensor, sigma: Tensor, ids: Tensor = ids, around: Tensor = around) -> Tensor:
+                out: Tensor = self.planner(z, 1000 * sigma, ids, around).sample
+                return out
+
+            plan[:, first:end] = denoise(
+                predict,
+                self._noise((1, end - first, PLAN_CHANNELS), generator),
+                self.scheduler,
+                PLAN_STEPS,
+                known=plan[:, first:end],
+                given=torch.arange(first, end) < first + known,
+                known_sigma=0.01,
+            )
+        return furnish(from_plan(plan.float().cpu(), stage), scenes.dice)
+
+    def paint(
+        self,
+        layout: Layout,
+        steps: int,
+        generator: torch.Generator,
+        on_step: Callable[[Tensor, Tensor], Tensor | None] | None = None,
+    ) -> Tensor:
+        """Latents [1, F, rows, columns, C] of a layout of one scene."""
+        device = self._execution_device
+        time = self.vae.config.scale_factor_temporal
+        frames = layout.tilt.shape[1] // time
+        channels = self.transformer.config.in_channels
+        video = torch.zeros(1, frames, *layout.grid, channels, device=device)
+        for first, end, known in windows(frames, PAINT_WINDOW, PAINT_OVERLAP):
+            here = layout.window(time * first, time * (end - first))
+            told = [t.to(device) for t in (here.ids, scenery_features(here), object_features(here))]
+            who = here.kind.to(device), here.color.to(device)
+
+            def predict(z: Tensor, sigma: Tensor, told: Any = told, who: Any = who) -> Tensor:
+                out: Tensor = self.transformer(z, 1000 * sigma, *told, *who).sample
+                return out
+
+            video[:, first:end] = denoise(
+                predict,
+                self._noise((1, end - first, *layout.grid, channels), generator),
+                self.scheduler,
+                steps,
+                known=video[:, first:end],
+                given=torch.arange(first, end) < first + known,
+                on_step=on_step,
+            )
+            if self._interrupt:
+                break
+        return video
 
     @torch.no_grad()
     def __call__(
@@ -146,12 +189,10 @@ class SpacetimePipeline(DiffusionPipeline):
         negative_prompt: str | list[str] | None = None,
         height: int | None = None,
         width: int | None = None,
-        num_frames: int = 24,
-        num_inference_steps: int = 24,
-        guidance_scale: float = 2.0,
+        num_frames: int = 48,
+        num_inference_steps: int = 10,
         num_videos_per_prompt: int = 1,
         generator: torch.Generator | list[torch.Generator] | None = None,
-        latents: Tensor | None = None,
         concept_ids: Tensor | None = None,
         output_type: OutputType = "np",
         return_dict: bool = True,
@@ -160,86 +201,111 @@ class SpacetimePipeline(DiffusionPipeline):
     ) -> SpacetimePipelineOutput | tuple[Any, ...]:
         """Make videos.
 
-        ``prompt``: one or several, English, Chinese or both; or ``concept_ids`` [B, slots].
-        ``negative_prompt``: concepts to steer away from. ``num_frames``: a multiple of 4 at 12 frames a
-        second; beyond the native 24 the clip is continued in windows that see the last 8 frames.
-        ``generator``: one, or a list with one per video (then variant k alone equals variant k in a batch,
-        bit for bit). ``latents``: noise for the first window. ``callback_on_step_end(pipeline, step,
-        timestep, {"latents": ...})`` may return changed latents; setting ``pipeline._interrupt`` ends the
-        loop. Raises ``ValueError`` for inputs that the model cannot serve.
+        ``prompt``: one or several, English, Chinese or both; or ``concept_ids`` [B, slots], 0 for what is
+        left to chance. ``negative_prompt``: concepts that chance shall not choose. ``height``, ``width``: one
+        of ``FORMATS``. ``num_frames``: a multiple of 4, at 24 frames a second. ``generator``: one, or a list
+        with one per video (then variant k alone equals variant k in a batch, bit for bit).
+        ``callback_on_step_end(pipeline, step, timestep, {"latents": ...})`` may return changed latents;
+        setting ``pipeline._interrupt`` ends the loop. Raises ``ValueError`` for inputs that the model cannot
+        serve.
         """
         # 1. Check inputs
-        self.check_inputs(prompt, negative_prompt, concept_ids, height, width, num_frames, latents)
-        self._guidance_scale, self._interrupt = guidance_scale, False
-        device = self._execution_device
+        height, width = height or 256, width or 256
+        self.check_inputs(prompt, negative_prompt, concept_ids, height, width, num_frames)
+        self._interrupt, self._steps_done = False, 0
+        frames = num_frames // self.vae.config.scale_factor_temporal
 
         # 2. Read the prompts
         readings: list[PromptReading] = []
         if prompt is not None:
             concept_ids, readings = self.encode_prompt(prompt)
         assert concept_ids is not None
-        ids = concept_ids.to(device).repeat_interleave(num_videos_per_prompt, 0)
-        negative_ids = torch.zeros_like(ids)
+        ids = concept_ids.cpu().repeat_interleave(num_videos_per_prompt, 0)
+        avoid = torch.zeros_like(ids)
         if negative_prompt is not None:
-            negative_ids = self.encode_prompt(negative_prompt)[0].expand(len(concept_ids), -1)
-            negative_ids = negative_ids.repeat_interleave(num_videos_per_prompt, 0).clone()
+            avoid = self.encode_prompt(negative_prompt)[0].expand(len(concept_ids), -1)
+            avoid = avoid.repeat_interleave(num_videos_per_prompt, 0).clone()
+            avoid[:, slot_index(STAGE)] = 0
         readings = [reading for reading in readings for _ in range(num_videos_per_prompt)]
-        stage = slot_index(STAGE)
-        ids[:, stage] = negative_ids[:, stage] = ids[:, stage].clamp_min(1)
+        generators = generator if isinstance(generator, list) else [generator] * len(ids)
+        if len(generators) != len(ids):
+            raise ValueError(f"{len(ids)} videos but {len(generators)} generators")
 
-        # 3. Plan the windows: the first opens the scene, each later one sees the end of the one before
-        total = num_frames // self.vae.config.scale_factor_temporal
-        window = self.transformer.config.sample_grid[0]
-        windows = 1 + max(0, -(-(total - window) // (window - HISTORY_FRAMES)))
-        self._num_timesteps = num_inference_steps * windows
-        video = torch.empty(0)
+        # 3. One video at a time: matrix products may round differently for another batch size, and a variant
+        # must come out the same alone and in company
+        per_video = num_inference_steps * len(windows(frames, PAINT_WINDOW, PAINT_OVERLAP))
+        self._num_timesteps = per_video * len(ids)
+        videos, layouts = [], []
         with self.progress_bar(total=self._num_timesteps) as bar:
-            for number in range(windows):
-                # 4. Noise, and the clean frames to go on from
-                if latents is not None and number == 0:
-                    z = latents.clone()
-                else:
-                    z = self.prepare_latents(len(ids), window, generator)
-                known, history = 0, None
-                if number:
-                    known = HISTORY_FRAMES
-                    history = (1 - HISTORY_SIGMA) * video[:, -known:] + HISTORY_SIGMA * z[:, :known]
-                    ids[:, stage] = negative_ids[:, stage] = 2
 
-                # 5. Denoise: dz/dsigma = v, from sigma 1 (noise) to 0
-                sigmas = np.linspace(1.0, 1 / num_inference_steps, num_inference_steps)
-                self.scheduler.set_timesteps(sigmas=sigmas.tolist(), device=device)
-                for step, t in enumerate(self.scheduler.timesteps):
-                    if self._interrupt:
-                        continue
-                    sigma = (t / 1000).expand(len(z), z.shape[1]).clone()
-                    if history is not None:
-                        z[:, :known], sigma[:, :known] = history, HISTORY_SIGMA
-                    velocity = self.predict_velocity(z, sigma, ids, negative_ids)
-                    z = self.scheduler.step(velocity, t, z, return_dict=False)[0]
-                    if callback_on_step_end is not None:
-                        inputs = (
-                            {"latents": z}
-                            if "latents" in (callback_on_step_end_tensor_inputs or ["latents"])
-                            else {}
-                        )
-                        outputs = callback_on_step_end(self, number * num_inference_steps + step, t, inputs)
-                        z = (outputs or inputs).get("latents", z)
-                    bar.update()
-                video = torch.cat([video.to(z), z[:, known:]], 1) if number else z
-        video = video[:, :total]
+            def on_step(t: Tensor, z: Tensor) -> Tensor | None:
+                if callback_on_step_end is not None:
+                    wanted = callback_on_step_end_tensor_inputs or ["latents"]
+                    inputs = {"latents": z} if "latents" in wanted else {}
+                    outputs = callback_on_step_end(self, self._steps_done, t, inputs)
+                    z = (outputs or inputs).get("latents", z)
+                self._steps_done += 1
+                bar.update()
+                return None if self._interrupt else z
 
-        # 6. Decode
-        frames: Any = video if output_type == "latent" else self.decode(video, output_type)
+            for k, chance in enumerate(generators):
+                chance = chance or torch.Generator().manual_seed(torch.seed() % 2**63)
+                scenes = draw_scene(ids[k : k + 1], FORMATS[height, width], chance, avoid[k : k + 1])
+                layout = self.plan(scenes, frames, chance)
+                layouts.append(layout)
+                videos.append(self.paint(layout, num_inference_steps, chance, on_step))
+                if self._interrupt:
+                    break
+        latents = torch.cat(videos)
+        scenes_told = [told(layout.ids[0]) for layout in layouts]
+
+        # 4. Decode
+        out: Any = latents if output_type == "latent" else self.decode(latents, output_type, (height, width))
         self.maybe_free_model_hooks()
-        return SpacetimePipelineOutput(frames, readings) if return_dict else (frames, readings)
+        result = SpacetimePipelineOutput(out, readings, scenes_told, layouts)
+        return result if return_dict else (out, readings, scenes_told, layouts)
 
-    def decode(self, latents: Tensor, output_type: OutputType) -> Any:
-        """Latents to frames of ``output_type``, one video at a time (see :meth:`predict_velocity`)."""
-        video = torch.cat([self.vae.decode(z) for z in latents.split(1)]).float().cpu()  # [B, T, 3, H, W]
+    @torch.no_grad()
+    def decode_windows(self, latents: Tensor, size: tuple[int, int] | None = None) -> Iterator[Tensor]:
+        """One video's latents [1, F, rows, columns, C] to pieces [T, 3, H, W] of the refined video, so that a
+        long clip needs no more memory than a short one. ``size``: (height, width) to crop to, centred."""
+        frames = latents.shape[1]
+        time = self.vae.config.scale_factor_temporal
+        for first in range(0, frames, _DECODED_AT_ONCE):
+            end = min(frames, first + _DECODED_AT_ONCE)
+            before, after = min(1, first), min(1, frames - end)  # neighbours for the refiner
+            coarse = self.vae.decode(latents[:, first - before : end + after])
+            coarse = coarse[:, before * (time - 1) : coarse.shape[1] - after * (time - 1)]
+            fine = self.refiner.refine(coarse)[0]
+            fine = fine[before : len(fine) - after]
+            if size is not None:
+                top, left = (fine.shape[2] - size[0]) // 2, (fine.shape[3] - size[1]) // 2
+                fine = fine[:, :, top : top + size[0], left : left + size[1]]
+            yield fine.float().cpu()
+
+    def decode(self, latents: Tensor, output_type: OutputType, size: tuple[int, int] | None = None) -> Any:
+        """Latents to frames of ``output_type``."""
+        video = torch.stack([torch.cat(list(self.decode_windows(z, size))) for z in latents.split(1)])
         if output_type == "pt":
-            return video
+            return video  # [B, T, 3, H, W]
         array = video.permute(0, 1, 3, 4, 2).numpy()
         if output_type == "np":
             return array
         return [[Image.fromarray((255 * frame).round().astype("uint8")) for frame in clip] for clip in array]
+
+
+def draw_scene(
+    ids: Tensor, grid: tuple[int, int], generator: torch.Generator, avoid: Tensor | None = None
+) -> Scenes:
+    """A scene of what ``ids`` [1, slots] say, the rest by chance."""
+    ids = complete(ids, generator, avoid)
+    return Scenes(ids, ids, torch.rand(1, DICE, generator=generator), torch.zeros(1), grid)
+
+
+def told(ids: Tensor) -> dict[str, str]:
+    """What a scene with these ids [slots] shows, slot to value."""
+    values = {}
+    for slot, number in zip(SLOT_NAMES, ids.tolist(), strict=True):
+        if slot != STAGE and number:
+            values[slot] = SLOTS["color" if slot == COLOR2 else slot][number - 1].value
+    return {slot: value for slot, value in values.items() if slot in USES[values["event"]]}
