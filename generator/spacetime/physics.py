@@ -348,7 +348,8 @@ def _ballistic(
     vx = torch.where(count == 0, 0.5 * (dice[:, 10:11] - 0.5), 0.0) * bounce
     vy = torch.zeros(n, bodies)
 
-    x = torch.where(throw, -side * wide * (0.78 - 0.15 * dice[:, 4:5]), x)
+    begin = torch.minimum(wide * (0.78 - 0.15 * dice[:, 4:5]), wide - radius)
+    x = torch.where(throw, -side * begin, x)
     y = torch.where(throw, floor + 0.1 + 0.25 * dice[:, 5:6], y)
     hurl_x, hurl_y = 0.75 * speed, torch.sqrt(2 * gravity * (0.32 + 0.3 * dice[:, 6:7]))
     vx = torch.where(throw, side * hurl_x, vx)

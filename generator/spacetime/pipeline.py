@@ -249,7 +249,7 @@ class SpacetimePipeline(DiffusionPipeline):
                 return None if self._interrupt else z
 
             for k, chance in enumerate(generators):
-                chance = chance or torch.Generator().manual_seed(torch.seed() % 2**63)
+                chance = torch.default_generator if chance is None else chance
                 scenes = draw_scene(ids[k : k + 1], FORMATS[height, width], chance, avoid[k : k + 1])
                 layout = self.plan(scenes, frames, chance)
                 layouts.append(layout)
