@@ -55,7 +55,7 @@ _LATIN = {
     ),
     _Kind.THING: "object objects thing things item items",
     _Kind.PLACE: "ground floor sky background backdrop wall walls horizon water air sun surface rope string camera",
-    _Kind.SECOND: "second the_other others",
+    _Kind.SECOND: "second second_one the_second_one the_other the_other_one others",
     _Kind.JOIN: "and or nor plus as_well_as",
     _Kind.NOT: (
         "no not without never neither none isn't aren't wasn't doesn't don't didn't won't can't cannot avoid "
@@ -66,22 +66,24 @@ _LATIN = {
 """Latin words of the grammar; ``_`` is a space."""
 _HAN = {
     _Kind.FILLER: (
-        "块 片 段 的 地 得 着 了 过 并 且 在 里 中 上 下 被 把 向 往 朝 从 到 正 正在 一 它 它们 边 侧 时 时候 处 有 是 也 都 "
-        "就 又 很 非常 来 去 起 起来 下来 出 出去 前 后 面 之 之中 之下 这 那 我 我们 看 看到 看见 请 让 使 其中 其 开 挂 "
-        "漂 漂着 漂浮 漂浮着 浮 浮着 扩散 散开 起伏 缭绕 弥漫 荡漾 移动 移动着 运动 随 随着 伴着 画面 视频 短片 影片 场景 片段 "
-        "生成 制作 拍摄 显示 展示 展现 颜色 为 向上 向下 互相 相互 彼此 一起 不停 不断 不同 不远处 特别 分别 天上"
+        "块 片 段 的 地 得 着 了 过 并 且 在 里 中 上 下 被 把 向 往 朝 从 到 正 正在 一 它 它们 边 侧 时 "
+        "时候 处 有 是 也 都 就 又 很 非常 来 去 起 起来 下来 出 出去 前 后 面 之 之中 之下 这 那 我 我们 "
+        "看 看到 看见 请 让 使 其中 其 开 挂 漂 漂着 漂浮 漂浮着 浮 浮着 扩散 散开 起伏 缭绕 弥漫 荡漾 移动 "
+        "移动着 运动 随 随着 伴着 画面 视频 短片 影片 场景 片段 生成 制作 拍摄 显示 展示 展现 颜色 为 向上 "
+        "向下 互相 相互 彼此 一起 不停 不断 不同 不远处 特别 分别 天上"
     ),
     _Kind.THING: "物体 东西 物件 物品",
     _Kind.PLACE: "地面 天空 背景 墙 墙壁 水 水中 水里 空中 绳子 绳 太阳 镜头 地板 表面",
     _Kind.SECOND: "第二 第二个 第二只 第二颗 另外 另 其余 其他",
     _Kind.JOIN: "和 与 跟 及 以及 还有 或 或者 、",
     _Kind.NOT: (
-        "没有 没 不 不要 不要有 不想要 不用 不会 不是 不再 不带 不含 别 无 非 未 勿 避免 除了 除去 拒绝 禁止 并非 "
-        "不要出现 没有任何 看不到 看不见"
+        "没有 没 不 不要 不要有 不想要 不用 不会 不是 不再 不带 不含 别 无 非 未 勿 避免 除了 除去 拒绝 "
+        "禁止 并非 不要出现 没有任何 看不到 看不见"
     ),
     _Kind.BUT: "而是 但 但是 只有 只要 只",
     _Kind.UNKNOWN: (
-        "无人机 烟花 烟火 香烟 雨伞 雨衣 地球 星球 全球 环球 圆满 快乐 快餐 愉快 左右 草莓 红豆 黄瓜 白菜 黑板 球迷 球员"
+        "无人机 烟花 烟火 香烟 雨伞 雨衣 地球 星球 全球 环球 圆满 快乐 快餐 愉快 左右 草莓 红豆 黄瓜 白菜 "
+        "黑板 球迷 球员"
     ),
 }
 """Han words of the grammar. The unknown ones hold a word of the world that means something else there."""
