@@ -43,8 +43,9 @@ SLOTS: Final[dict[str, tuple[Concept, ...]]] = {
         ),
         _c(
             "collide",
-            "collide|collides|colliding|crash|crashes|collision|bump into each other|collided|"
-            "crash into each other|hit each other|bump|bumps into|crashes into|collides with",
+            "collide|hits another|hit another|hits the other|strikes another|collides|colliding|crash|"
+            "crashes|collision|bump into each other|collided|crash into each other|hit each other|bump|"
+            "bumps into|crashes into|collides with",
             "相撞|碰撞|撞上|撞击|对撞|撞在一起|相互碰撞|撞到一起|迎面相撞",
         ),
         _c(
@@ -299,7 +300,8 @@ SLOTS: Final[dict[str, tuple[Concept, ...]]] = {
         ),
         _c(
             "pan_left",
-            "the camera pans left|camera pans left|pan left|panning left|camera panning left|"
+            "the camera pans left|the camera slowly pans left|camera slowly pans left|"
+            "the camera slowly moves left|camera pans left|pan left|panning left|camera panning left|"
             "the camera pans to the left|camera pans to the left|the camera moves left|camera moves left|"
             "pans left|pan to the left|a pan to the left",
             "镜头向左平移|镜头左移|向左平移|镜头向左摇|镜头往左移|镜头向左移动|镜头往左平移|镜头左摇|"
@@ -307,24 +309,26 @@ SLOTS: Final[dict[str, tuple[Concept, ...]]] = {
         ),
         _c(
             "pan_right",
-            "the camera pans right|camera pans right|pan right|panning right|camera panning right|"
-            "the camera pans to the right|camera pans to the right|the camera moves right|"
-            "camera moves right|pans right|pan to the right|a pan to the right",
+            "the camera pans right|the camera slowly pans right|camera slowly pans right|"
+            "the camera slowly moves right|camera pans right|pan right|panning right|"
+            "camera panning right|the camera pans to the right|camera pans to the right|"
+            "the camera moves right|camera moves right|pans right|pan to the right|a pan to the right",
             "镜头向右平移|镜头右移|向右平移|镜头向右摇|镜头往右移|镜头向右移动|镜头往右平移|镜头右摇|"
             "向右移镜",
         ),
         _c(
             "zoom_in",
-            "the camera zooms in|camera zooms in|zoom in|zooming in|push in|zooms in|camera zooming in|"
+            "the camera zooms in|the camera slowly zooms in|camera slowly zooms in|slowly zooms in|"
+            "slow zoom in|close-up|camera zooms in|zoom in|zooming in|push in|zooms in|camera zooming in|"
             "the camera pushes in|camera pushes in|the camera moves closer|camera moves in|close in|"
             "dolly in",
             "镜头推近|镜头拉近|推近|镜头慢慢推近|镜头放大|镜头推进|镜头靠近|镜头逐渐推近",
         ),
         _c(
             "zoom_out",
-            "the camera zooms out|camera zooms out|zoom out|zooming out|pull back|zooms out|"
-            "camera zooming out|the camera pulls back|camera pulls back|the camera pulls away|"
-            "camera pulls away|dolly out",
+            "the camera zooms out|the camera slowly zooms out|camera slowly zooms out|slowly zooms out|"
+            "slow zoom out|camera zooms out|zoom out|zooming out|pull back|zooms out|camera zooming out|"
+            "the camera pulls back|camera pulls back|the camera pulls away|camera pulls away|dolly out",
             "镜头拉远|镜头推远|拉远|镜头慢慢拉远|镜头缩小|镜头后退|镜头远离|镜头逐渐拉远",
         ),
     ),

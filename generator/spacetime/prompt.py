@@ -51,7 +51,8 @@ _LATIN = {
         "under near when where which who they them their has have having can will we see you us i let both "
         "together also too some any other video clip scene shot film movie footage showing shows show please "
         "make create generate color colour colored coloured colors colours float floats floating move moves "
-        "moving spread spreads spreading happens each_other one_another up_and_down back_and_forth"
+        "moving spread spreads spreading drift drifts drifting happens "
+        "in_front_of in_front each_other one_another up_and_down back_and_forth"
     ),
     _Kind.THING: "object objects thing things item items",
     _Kind.PLACE: "ground floor sky background backdrop wall walls horizon water air sun surface rope string camera",
@@ -70,7 +71,7 @@ _HAN = {
         "时候 处 有 是 也 都 就 又 很 非常 来 去 起 起来 下来 出 出去 前 后 面 之 之中 之下 这 那 我 我们 "
         "看 看到 看见 请 让 使 其中 其 开 挂 漂 漂着 漂浮 漂浮着 浮 浮着 扩散 散开 起伏 缭绕 弥漫 荡漾 移动 "
         "移动着 运动 随 随着 伴着 画面 视频 短片 影片 场景 片段 生成 制作 拍摄 显示 展示 展现 颜色 为 向上 "
-        "向下 互相 相互 彼此 一起 不停 不断 不同 不远处 特别 分别 天上"
+        "向下 互相 相互 彼此 一起 不停 不断 不同 不远处 特别 分别 天上 天气"
     ),
     _Kind.THING: "物体 东西 物件 物品",
     _Kind.PLACE: "地面 天空 背景 墙 墙壁 水 水中 水里 空中 绳子 绳 太阳 镜头 地板 表面",
@@ -88,7 +89,7 @@ _HAN = {
 }
 """Han words of the grammar. The unknown ones hold a word of the world that means something else there."""
 _NUMBERS = (
-    "1 一 一1",
+    "1 一1",
     "2 两 两二2",
     "3 三 三3",
     "four 4 四 四4",
@@ -101,10 +102,13 @@ _NUMBERS = (
 )
 """By amount (the last: that or more): words, and at the end the characters before a measure word."""
 _MEASURES = "个 只 颗 枚 粒 块 条 团 辆 艘 串 位 滴 缕 片 座 堵 架".split()
+_MORE_TRADITIONAL = str.maketrans("別巖並著沈", "别岩并着沉")
+"""Characters that stay as they are where names matter, as in the policy's table; in a scene they are plain."""
 _MOST_OBJECTS = 3
 _WORD = re.compile(r"[^\W㐀-鿿豈-﫿]+(?:['-][^\W㐀-鿿豈-﫿]+)*")
 _FIRST_WORD = re.compile(r"[^\W㐀-鿿豈-﫿]+")
 _OPENS_PHRASE = re.compile(r"(?:in|on|at|by|under|before|the|a|an|while|it|to) |[在远背镜向往朝]")
+_EITHER = ("or", "nor", "或", "或者", "、")
 _BALLOONS = frozenset({"balloon", "balloons", "气球"})
 _SCENERY = frozenset({"light", "ground", "backdrop", "weather"})
 _MODIFIERS = frozenset({"color", "spring", "speed", "count"})
@@ -205,7 +209,6 @@ def _lexicon() -> dict[str, tuple[_Token, ...]]:
         *words_of_it, before_measure = line.split()
         for word in (*words_of_it, *(n + m for n in before_measure for m in _MEASURES)):
             know(_Kind.NUMBER, word, amount=amount)
-    know(_Kind.FILLER, "一")
     for word in ("a", "an"):
         know(_Kind.ARTICLE, word, amount=1)
     for word in ("another", *(other + m for other in ("另", "另一", "另外一") for m in _MEASURES)):
@@ -241,7 +244,8 @@ def _ends_word(text: str, end: int) -> bool:
 def _tokens(text: str) -> Iterator[_Token]:
     """A text as known phrases, longest match first, unknown words and breaks."""
     text = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
-    text = re.sub(r"'s\b", "", text.translate(traditional_to_simplified()))
+    text = text.translate(traditional_to_simplified()).translate(_MORE_TRADITIONAL)
+    text = re.sub(r"'s\b", "", text)
     lexicon = _lexicon()
     position, strange = 0, 0  # text[strange:position] is a run of Han characters that mean nothing here
     while position < len(text):
@@ -287,21 +291,21 @@ def _denied(tokens: Sequence[_Token]) -> set[int]:
         if tokens[number - 1].kind is not _Kind.NOT:
             continue
         last: _Token | None = None
-        joined: _Token | None = None
+        joined = ""
         while number < len(tokens):
             token = tokens[number]
             if token.kind in (_Kind.BREAK, _Kind.BUT, _Kind.NOT):
                 break
             if token.kind is _Kind.JOIN:
-                if last is None or joined is not None:
+                if last is None or joined:
                     break
-                joined = token
+                joined = token.text
             elif token.kind in (_Kind.CONCEPT, _Kind.THING, _Kind.UNKNOWN):
                 if last is not None and not _goes_on(last, joined, token):
                     break
                 denied.add(number)
-                last, joined = token, None
-            elif last is not None and not (joined is not None and token.kind is _Kind.ARTICLE):
+                last, joined = token, ""
+            elif last is not None and not (joined in _EITHER and token.kind is _Kind.ARTICLE):
                 break
             elif token.kind is _Kind.NUMBER:
                 denied.add(number)
@@ -309,12 +313,12 @@ def _denied(tokens: Sequence[_Token]) -> set[int]:
     return denied - {n for n in denied if tokens[n].kind is _Kind.UNKNOWN}
 
 
-def _goes_on(last: _Token, joined: _Token | None, token: _Token) -> bool:
+def _goes_on(last: _Token, joined: str, token: _Token) -> bool:
     """Whether ``token``, after ``last`` and maybe a joint, is still under the same negation."""
     if _OPENS_PHRASE.match(token.text):
         return False
-    if joined is not None:
-        return joined.text in ("or", "nor", "或", "或者", "、") or token.slot != "event"
+    if joined:
+        return joined in _EITHER or token.slot != "event"
     if last.slot in _MODIFIERS or last.kind is _Kind.UNKNOWN:
         return True
     return token.slot == "event" and (last.slot in ("shape", "weather") or last.kind is _Kind.THING)
