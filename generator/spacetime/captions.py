@@ -155,6 +155,24 @@ def caption(
     return _english(said, pick, foreign) if language == "en" else _chinese(said, pick, foreign)
 
 
+def clauses(slot: str, value: str, language: Literal["en", "zh"]) -> tuple[str, ...]:
+    """Ways to say one value after a comma, the canonical one first: ``"on grass"``, ``"rolling"``, 远处是高山.
+
+    Raises ``KeyError`` for what has no clause: counts, and values that the world lacks.
+    """
+    if slot in ("color", COLOR2):
+        concept = next(c for c in SLOTS["color"] if c.value == value)
+        return tuple(f"colored {w}" for w in concept.en) if language == "en" else (f"颜色是{concept.zh[0]}",)
+    forms = (_EN if language == "en" else _ZH)[value].split("|")
+    if slot == "event":
+        return tuple(form.split("/")[-1] if language == "en" else form.replace("~", "") for form in forms)
+    if slot == "shape":
+        return tuple(
+            _article(form.split("/")[0]) if language == "en" else form.split("/")[1] for form in forms
+        )
+    return tuple(forms)
+
+
 def _said(labels: Sequence[int]) -> dict[str, str]:
     """Slot to value, for what can be said."""
     said = {}
@@ -226,7 +244,9 @@ def _english(said: Mapping[str, str], pick: _Pick, foreign: str) -> str:
         doing, after = f"{manner} {doing}", [way]
     core = [lead, subject, doing, *after]
 
-    fronted, close, apart = "", [], []
+    fronted = ""
+    close: list[str] = []
+    apart: list[str] = []
     for slot in pick.shuffled([slot for slot in _CLAUSES if slot in said]):
         words = pick.word(_ZH if slot == foreign else _EN, said[slot])
         if slot == foreign or slot == "camera":
@@ -313,7 +333,9 @@ def _chinese(said: Mapping[str, str], pick: _Pick, foreign: str) -> str:
     doing = pick.word(_ZH, verb).replace("~", manner + way) if verb else ""
     subject, also = _chinese_subject(said, pick)
 
-    place, before, after = "", [], []
+    place = ""
+    before: list[str] = []
+    after: list[str] = []
     for slot in pick.shuffled([slot for slot in _CLAUSES if slot in said]):
         words = pick.word(_EN if slot == foreign else _ZH, said[slot])
         if slot == foreign:
