@@ -150,8 +150,8 @@ def caption(
     pick = _Pick(choice)
     if language == "mixed":
         language, mixed = pick(("en", "zh")), True
-    clauses = [slot for slot in _CLAUSES if slot in said]
-    foreign = pick(clauses) if mixed and clauses else ""
+    open_to_change = [slot for slot in _CLAUSES if slot in said]
+    foreign = pick(open_to_change) if mixed and open_to_change else ""
     return _english(said, pick, foreign) if language == "en" else _chinese(said, pick, foreign)
 
 
@@ -211,8 +211,8 @@ class _Pick:
     def chance(self, share: float) -> bool:
         return self.choice is not None and self.choice.random() < share
 
-    def shuffled(self, clauses: list[str]) -> list[str]:
-        return self.choice.sample(clauses, len(clauses)) if self.choice else clauses
+    def shuffled(self, slots: list[str]) -> list[str]:
+        return self.choice.sample(slots, len(slots)) if self.choice else slots
 
 
 def _noun(said: Mapping[str, str]) -> str:
@@ -269,7 +269,7 @@ def _english_subject(said: Mapping[str, str], pick: _Pick) -> tuple[str, bool]:
     event = said.get("event", "")
     first, second = (pick.color(said[slot], "en") if slot in said else "" for slot in ("color", COLOR2))
     if event in ("ink", "smoke"):
-        return f"{first} {pick(('ink', 'dye') if event == 'ink' else ('smoke', 'fumes'))}".strip(), False
+        return f"{first} {pick(('ink', 'dye') if event == 'ink' else ('smoke', 'steam'))}".strip(), False
     if event == "chain":
         pendulum = pick(("double pendulum", "two-part pendulum"))
         if first and second and said["color"] != said[COLOR2]:
@@ -288,7 +288,7 @@ def _english_subject(said: Mapping[str, str], pick: _Pick) -> tuple[str, bool]:
     both = bool(first and second and said["color"] != said[COLOR2])
     if both:
         a, b = f"{spring}{first}", f"{spring}{second}"
-        pair = f"{a} and {b}" if not spring else f"{a} and {second}"
+        pair = f"{a} and {second}"
         forms = {
             "two": (
                 f"{_article(a)} {noun} and {_article(b)} {noun}",
