@@ -39,7 +39,7 @@ SLOTS: Final[dict[str, tuple[Concept, ...]]] = {
         _c(
             "roll",
             "rolls|roll|rolling|slides|slide|sliding|glides|rolled|slid|rolls along",
-            "滚动|滚|滚过|滑动|滑行|滑过|滚来|滚去|滚过去|滚动着|滚向|滑过去|滚开",
+            "滚动|滚|滚过|滑动|滑行|滑过|滚来|滚去|滚过去|滚动着|滚向|滑过去|滑到|滑|滚到|滚开",
         ),
         _c(
             "collide",
@@ -111,7 +111,7 @@ SLOTS: Final[dict[str, tuple[Concept, ...]]] = {
         _c(
             "box",
             "box|boxes|cube|cubes|square|block|blocks|crate|squares|crates",
-            "方块|箱子|盒子|立方体|木箱|小方块|小箱子|木块|积木|方形|方盒",
+            "方块|箱子|盒子|立方体|正方体|长方体|木箱|小方块|小箱子|木块|积木|方形|方盒",
         ),
         _c(
             "triangle",
@@ -355,17 +355,17 @@ SLOTS: Final[dict[str, tuple[Concept, ...]]] = {
     "direction": (
         _c(
             "left",
-            "to the left|leftward|leftwards|left|from right to left|right to left|towards the left|"
-            "toward the left|to left",
-            "向左|左边|左侧|往左|左|从右向左|从右往左|从右到左|由右向左|自右向左|朝左|左方|向左边|向左侧|"
-            "往左边",
+            "to the left|leftward|leftwards|left|from right to left|from the right|right to left|"
+            "towards the left|toward the left|to left",
+            "向左|左边|左侧|往左|左|从右边|从右侧|从右|从右向左|从右往左|从右到左|由右向左|自右向左|朝左|"
+            "左方|向左边|向左侧|往左边",
         ),
         _c(
             "right",
-            "to the right|rightward|rightwards|right|from left to right|left to right|towards the right|"
-            "toward the right|to right",
-            "向右|右边|右侧|往右|右|从左向右|从左往右|从左到右|由左向右|自左向右|朝右|右方|向右边|向右侧|"
-            "往右边",
+            "to the right|rightward|rightwards|right|from left to right|from the left|left to right|"
+            "towards the right|toward the right|to right",
+            "向右|右边|右侧|往右|右|从左边|从左侧|从左|从左向右|从左往右|从左到右|由左向右|自左向右|朝右|"
+            "右方|向右边|向右侧|往右边",
         ),
     ),
     "spring": (

@@ -15,7 +15,7 @@ from .captions import clauses
 from .concepts import ONE_SHAPE, SLOTS, USES
 from .prompt import PromptReading, denied_values, read_prompt
 
-FILLED: Final = ("shape", "event", "color", "light", "ground", "backdrop", "weather", "camera")
+FILLED: Final = ("event", "shape", "color", "light", "ground", "backdrop", "weather", "camera")
 """The slots that are filled, in this order; the rest (speed, count, …) is left to the model."""
 
 _EVENTS = ("bounce", "roll", "throw", "waves", "swing", "hide", "rise", "stack", "collide")
@@ -57,7 +57,7 @@ class Enhanced:
 def enhance(prompt: str, seed: int) -> Enhanced:
     """Fill the open slots of a prompt of any length; the same prompt and seed give the same words.
 
-    A shape and an event that suits it come first, then what that event shows: colour, light, ground,
+    An event that suits what is named comes first, then what that event shows: shape, colour, light, ground,
     backdrop, clear weather, camera. What the prompt denies ("not at night") is not added. Never raises.
     """
     choice = random.Random(f"{seed} {prompt!r}")

@@ -51,7 +51,7 @@ _LATIN = {
         "under near when where which who they them their has have having can will we see you us i let both "
         "together also too some any other video clip scene shot film movie footage showing shows show please "
         "make create generate color colour colored coloured colors colours float floats floating move moves "
-        "moving spread spreads spreading drift drifts drifting happens "
+        "moving spread spreads spreading drift drifts drifting happens first "
         "in_front_of in_front each_other one_another up_and_down back_and_forth"
     ),
     _Kind.THING: "object objects thing things item items",
@@ -71,7 +71,8 @@ _HAN = {
         "时候 处 有 是 也 都 就 又 很 非常 来 去 起 起来 下来 出 出去 前 后 面 之 之中 之下 这 那 我 我们 "
         "看 看到 看见 请 让 使 其中 其 开 挂 漂 漂着 漂浮 漂浮着 浮 浮着 扩散 散开 起伏 缭绕 弥漫 荡漾 移动 "
         "移动着 运动 随 随着 伴着 画面 视频 短片 影片 场景 片段 生成 制作 拍摄 显示 展示 展现 颜色 为 向上 "
-        "向下 互相 相互 彼此 一起 不停 不断 不同 不远处 特别 分别 天上 天气"
+        "第一 第一个 第一只 第一颗 上空 滴 滴入 滴进 向下 互相 相互 彼此 一起 不停 不断 不同 不远处 特别 "
+        "分别 天上 天气"
     ),
     _Kind.THING: "物体 东西 物件 物品",
     _Kind.PLACE: "地面 天空 背景 墙 墙壁 水 水中 水里 空中 绳子 绳 太阳 镜头 地板 表面",
@@ -409,7 +410,7 @@ def _objects(tokens: Sequence[_Token]) -> tuple[int, str]:
                 text, exact = number.text, exact or number.kind is _Kind.NUMBER
         if noun or pronoun or token.kind in (_Kind.JOIN, _Kind.BREAK):
             joined = token.kind is _Kind.JOIN and after_noun
-            if not noun and not amount and number is not None and number.slot and not several:
+            if not (noun or amount or strange or several) and number is not None and number.slot:
                 loose = loose or number
             after_noun, number = noun, None
         elif token.amount:
@@ -417,7 +418,7 @@ def _objects(tokens: Sequence[_Token]) -> tuple[int, str]:
         elif token.kind is _Kind.UNKNOWN:
             strange, joined = True, False
         elif token.kind is _Kind.CONCEPT and token.slot not in _MODIFIERS:
-            if number is not None and number.slot:
+            if number is not None and number.slot and not strange:
                 loose = loose or number
             number, joined, after_noun = None, False, False
         coloured = coloured or token.slot == "color"
@@ -439,8 +440,9 @@ def _fit_to_event(understood: dict[str, str], words: dict[str, str], unused: lis
             if value != ONE_SHAPE[event]:
                 unused.append((words[slot], f"a clip of the event {event} shows a {ONE_SHAPE[event]} only"))
         elif slot == "count" and event in _OBJECTS_SHOWN:
+            # A sum of articles ("a red ball and a blue one") is no request for a number.
             shown = _OBJECTS_SHOWN[event]
-            if value != SLOTS["count"][shown - 1].value:
+            if value != SLOTS["count"][shown - 1].value and words[slot] not in ("a", "an", "another"):
                 unused.append((words[slot], f"a clip of the event {event} shows {shown}"))
         elif slot == COLOR2:
             unused.append((words[slot], f"a clip of the event {event} shows one colour of choice"))
