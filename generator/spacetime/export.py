@@ -11,6 +11,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from ..models import write_digests
 from .pipeline import SpacetimePipeline
 from .planner import MotionTransformer
+from .reader import LayoutReader
 from .refiner import SpacetimeRefiner
 from .tokenizer import SpacetimeTokenizer
 from .transformer import SpacetimeTransformer3DModel
@@ -30,6 +31,7 @@ def export(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Space
     for name, kind, shape in (
         ("painter", SpacetimeTransformer3DModel, ("width", "num_layers", "num_heads")),
         ("planner", MotionTransformer, ("width", "num_layers", "num_heads")),
+        ("reader", LayoutReader, ("width", "num_layers", "num_heads")),
         ("refiner", SpacetimeRefiner, ("width", "num_layers")),
     ):
         state = torch.load(out / f"{name}.pt", weights_only=True, mmap=True)
@@ -39,6 +41,7 @@ def export(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Space
     pipeline = SpacetimePipeline(
         parts["painter"],
         parts["planner"],
+        parts["reader"],
         SpacetimeTokenizer.from_pretrained(out / "vae").to(dtype),
         parts["refiner"],
         FlowMatchEulerDiscreteScheduler(shift=SHIFT),

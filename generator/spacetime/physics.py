@@ -132,7 +132,9 @@ def complete(ids: Tensor, generator: torch.Generator, avoid: Tensor | None = Non
     event = ids[:, slot_index("event")]
     shape = slot_index("shape")
     for name, only in ONE_SHAPE.items():
-        ids[:, shape] = torch.where(event == concept_id("event", name), concept_id("shape", only), ids[:, shape])
+        ids[:, shape] = torch.where(
+            event == concept_id("event", name), concept_id("shape", only), ids[:, shape]
+        )
     several = (0.45, 0.75)
     fill("count", 1 + (chance[:, 0, None] > torch.tensor(several)).sum(1))
     stack = event == concept_id("event", "stack")
@@ -150,14 +152,22 @@ def complete(ids: Tensor, generator: torch.Generator, avoid: Tensor | None = Non
         moon | (event == concept_id("event", "ink")), concept_id("weather", "clear"), ids[:, weather]
     )
     fill("camera", torch.where(chance[:, 3] < 0.5, 1, drawn[:, slot_index("camera")]))
-    fill("spring", torch.where(chance[:, 4] < 0.5, concept_id("spring", "firm"), drawn[:, slot_index("spring")]))
+    fill(
+        "spring",
+        torch.where(chance[:, 4] < 0.5, concept_id("spring", "firm"), drawn[:, slot_index("spring")]),
+    )
     fill("gravity", torch.where(moon | (chance[:, 5] < 0.15), 2, 1))
     fill(STAGE, 1)
     return ids
 
 
 def sample_scenes(
-    n: int, generator: torch.Generator, *, grid: tuple[int, int] = SQUARE, later: float = 0.5, longest: float = 30.0
+    n: int,
+    generator: torch.Generator,
+    *,
+    grid: tuple[int, int] = SQUARE,
+    later: float = 0.5,
+    longest: float = 30.0,
 ) -> Scenes:
     """``n`` random scenes; a share ``later`` of them begins in the midst of its event, up to ``longest``
     seconds in."""
@@ -390,7 +400,9 @@ def _ballistic(
         at_wall = (x.abs() > wide - radius) & (x * vx > 0) & (there > 0)
         vx = torch.where(at_wall, -wall_loss * vx, vx)
         touching = (x[:, 1] - x[:, 0] < radius[:, 0] + radius[:, 1]) & (vx[:, 0] > vx[:, 1]) & collide[:, 0]
-        impulse = 1.96 * mass[:, 0] * mass[:, 1] / (mass[:, 0] + mass[:, 1]) * (vx[:, 1] - vx[:, 0]) * touching
+        impulse = (
+            1.96 * mass[:, 0] * mass[:, 1] / (mass[:, 0] + mass[:, 1]) * (vx[:, 1] - vx[:, 0]) * touching
+        )
         vx = vx + torch.stack([impulse / mass[:, 0], -impulse / mass[:, 1], torch.zeros(n)], 1)
         spin = torch.where(landed | collide, -vx / radius, spin)
         angle = angle + spin * dt
@@ -561,7 +573,9 @@ def _floating(
     xy, tilt, radius = _still(time, size)
     lane = torch.tensor([[0.0, 9.0, 9.0, 9.0], [-0.45, 0.45, 9.0, 9.0], [-0.62, 0.62, 0.0, 9.0]])
     room = torch.tensor([1.0, 0.4, 0.2])[scenes.value("count")][:, None] * wide
-    x = (lane[scenes.value("count")] * wide + room * (scenes.dice[:, 4:8] - 0.5))[:, None].expand(-1, time.shape[1], -1)
+    x = (lane[scenes.value("count")] * wide + room * (scenes.dice[:, 4:8] - 0.5))[:, None].expand(
+        -1, time.shape[1], -1
+    )
     shift = _drift(scenes, time)[:, :, 3:4]
     xy[..., 0] = x
     xy[..., 1] = sea_level(scenes.grid) + wave_height(x, shift) + 0.35 * size[:, None]

@@ -39,17 +39,25 @@ def denoise(
     known: Tensor | None = None,
     given: Tensor | None = None,
     known_sigma: float = KNOWN_SIGMA,
+    start: Tensor | None = None,
+    strength: float = 1.0,
     on_step: OnStep | None = None,
 ) -> Tensor:
     """``noise`` [1, F, ...] to data by Euler steps of ``scheduler``; frames with ``given`` (bool [F]) are held
-    at ``known`` [1, F, ...] and come back unchanged."""
-    z = noise
+    at ``known`` [1, F, ...] and come back unchanged. From ``start`` [1, F, ...] instead of pure noise, the
+    way begins at sigma ``strength``."""
+    z = noise if start is None else (1 - strength) * start + strength * noise
     frames = noise.shape[1]
     shape = (1, frames, *[1] * (noise.ndim - 2))
     held = torch.zeros(frames, dtype=torch.bool) if given is None else given
     held = held.to(noise.device)
     fixed = noise if known is None else (1 - known_sigma) * known + known_sigma * noise
-    scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps).tolist(), device=noise.device)
+    first = 1.0
+    if start is not None:  # the sigma that the scheduler's shift takes to `strength`
+        shift = scheduler.config.shift
+        first = strength / (shift - (shift - 1) * strength)
+    sigmas = np.linspace(first, first / steps, steps)
+    scheduler.set_timesteps(sigmas=sigmas.tolist(), device=noise.device)
     for t in scheduler.timesteps:
         z = torch.where(held.view(shape), fixed, z)
         sigma = torch.where(held, known_sigma, t / 1000)[None]

@@ -1,8 +1,8 @@
 """Train the embedded model: ``python -m generator.spacetime.train painter --minutes 85 --out .train/run``.
 
-Three networks, each with a budget in wall-clock minutes counted over restarts, and a state that a later run
-goes on from: the *painter* (needs shards, ``--render N`` makes them, beside a running trainer if wished), the
-*planner* and the *refiner* (both draw their own data). A schedule ends when it must, not after a number of
+Four networks, each with a budget in wall-clock minutes counted over restarts, and a state that a later run
+goes on from: the *painter* and the *reader* (both need ``shards``, which can be made beside a running
+trainer), the *planner* and the *refiner* (both draw their own data). A schedule ends when it must, not after a number of
 steps.
 """
 
@@ -23,6 +23,7 @@ from .features import object_features, scenery_features
 from .muon import Muon
 from .physics import Layout, sample_scenes, simulate
 from .planner import PLAN_WINDOW, STATE, MotionTransformer, moves, surroundings, to_plan
+from .reader import LayoutReader, reader_loss
 from .refiner import SpacetimeRefiner
 from .tokenizer import PATCH_FRAMES, SpacetimeTokenizer
 from .transformer import SpacetimeTransformer3DModel
@@ -101,6 +102,17 @@ class Refining:
     edge_weight: float = 1.0
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What decides the reader's training, besides its schedule."""
+
+    width: int = 160
+    num_layers: int = 4
+    num_heads: int = 4
+    batch: int = 48
+    latent_noise: float = 0.25
+
+
 Losses = Callable[[nn.Module, float], Tensor]
 """``loss(network, progress)`` draws a batch and returns its loss; progress runs from 0 to 1."""
 
@@ -119,9 +131,7 @@ def known_frames(b: int, frames: int, share: float) -> Tensor:
     return known & ~known.all(1, keepdim=True)
 
 
-def painter_loss(
-    painter: nn.Module, x: Tensor, cover: Tensor, layout: Layout, recipe: Painting
-) -> Tensor:
+def painter_loss(painter: nn.Module, x: Tensor, cover: Tensor, layout: Layout, recipe: Painting) -> Tensor:
     """E || v(z, sigma) - (e - x) ||^2 over noisy frames, z = (1 - sigma) x + sigma e; objects weigh more.
 
     With x-prediction, v = (z - x_hat) / sigma, so the error in v is that in x divided by sigma. Plain MSE
@@ -222,9 +232,7 @@ def planner_loss(planner: nn.Module, layout: Layout, recipe: Planning) -> Tensor
 def train_planner(out: Path, minutes: float, recipe: Planning, schedule: Schedule) -> nn.Module:
     """The planner; its state is ``out/planner.pt``."""
     torch.manual_seed(schedule.seed)
-    planner = MotionTransformer(
-        width=recipe.width, num_layers=recipe.num_layers, num_heads=recipe.num_heads
-    )
+    planner = MotionTransformer(width=recipe.width, num_layers=recipe.num_layers, num_heads=recipe.num_heads)
     return fit(planner, Planner(recipe), out / "planner.pt", minutes, schedule, recipe)
 
 
@@ -269,6 +277,25 @@ def train_refiner(out: Path, minutes: float, recipe: Refining, schedule: Schedul
     return fit(refiner, Refiner(tokenizer, recipe), out / "refiner.pt", minutes, schedule, recipe)
 
 
+class Reader:
+    """Batches for the reader: single latent frames of the painter's shards, some of them noisy."""
+
+    def __init__(self, folder: Path, recipe: Reading) -> None:
+        self.shards, self.recipe = Painter(folder, Painting()), recipe
+
+    def __call__(self, reader: nn.Module, progress: float) -> Tensor:
+        latents, _, layout = self.shards.draw(1, self.recipe.batch)
+        noise = self.recipe.latent_noise * torch.rand(len(latents), 1, 1, 1, 1) ** 2
+        return reader_loss(reader, latents + noise * torch.randn_like(latents), layout)
+
+
+def train_reader(out: Path, minutes: float, recipe: Reading, schedule: Schedule) -> nn.Module:
+    """The reader, from the shards in ``out``; its state is ``out/reader.pt``."""
+    torch.manual_seed(schedule.seed)
+    reader = LayoutReader(width=recipe.width, num_layers=recipe.num_layers, num_heads=recipe.num_heads)
+    return fit(reader, Reader(out, recipe), out / "reader.pt", minutes, schedule, recipe)
+
+
 def join(layouts: tuple[Layout, ...]) -> Layout:
     """Layouts of one format and length, as one batch."""
     names = ("xy", "tilt", "radius", "kind", "color", "camera", "drift", "ids")
@@ -277,20 +304,24 @@ def join(layouts: tuple[Layout, ...]) -> Layout:
 
 def optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for all else."""
-    inside = [p for name, p in network.named_parameters() if name.startswith("blocks.") and p.ndim == 2 and "table" not in name]
+    inside = [
+        p
+        for name, p in network.named_parameters()
+        if name.startswith("blocks.") and p.ndim == 2 and "table" not in name
+    ]
     chosen = {id(p) for p in inside}
     rest = [p for p in network.parameters() if id(p) not in chosen and p.requires_grad]
     made: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(rest, lr=schedule.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     ]
     if inside:
-        made.append(
-            Muon(inside, lr=schedule.learning_rate, weight_decay=0.01)
-        )
+        made.append(Muon(inside, lr=schedule.learning_rate, weight_decay=0.01))
     return made
 
 
-def fit(network: nn.Module, losses: Losses, path: Path, minutes: float, schedule: Schedule, recipe: Any) -> nn.Module:
+def fit(
+    network: nn.Module, losses: Losses, path: Path, minutes: float, schedule: Schedule, recipe: Any
+) -> nn.Module:
     """Train ``network`` until ``minutes`` of wall-clock time are used up, over all restarts; the state is kept
     in ``path``. Returns the averaged network."""
     torch.manual_seed(schedule.seed)
@@ -361,7 +392,7 @@ def train_painter(out: Path, minutes: float, recipe: Painting, schedule: Schedul
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the embedded spacetime model.")
-    parser.add_argument("part", choices=("shards", "painter", "planner", "refiner"))
+    parser.add_argument("part", choices=("shards", "painter", "planner", "reader", "refiner"))
     parser.add_argument("--out", type=Path, required=True, help="folder for shards, tokenizer and states")
     parser.add_argument("--minutes", type=float, default=85, help="wall-clock minutes, over all restarts")
     parser.add_argument("--render", type=int, default=80, help="how many shards there should be")
@@ -377,6 +408,8 @@ def main() -> None:
         train_painter(arguments.out, arguments.minutes, Painting(), Schedule())
     elif arguments.part == "planner":
         train_planner(arguments.out, arguments.minutes, Planning(), Schedule())
+    elif arguments.part == "reader":
+        train_reader(arguments.out, arguments.minutes, Reading(), Schedule(learning_rate=1e-3))
     else:
         train_refiner(arguments.out, arguments.minutes, Refining(), Schedule())
 

@@ -125,9 +125,7 @@ class SpacetimeTransformer3DModel(ModelMixin, ConfigMixin):
         self.concepts = ConceptEmbedding(slot_sizes, width)
         self.noise_mlp = nn.Sequential(nn.Linear(128, width), nn.SiLU(), nn.Linear(width, width))
         self.patch_in = nn.Linear(in_channels, width)
-        self.scenery = nn.Sequential(
-            nn.Linear(scenery_features, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        self.scenery = nn.Sequential(nn.Linear(scenery_features, width), nn.SiLU(), nn.Linear(width, width))
         self.kind, self.color = nn.Embedding(kinds, width), nn.Embedding(colors, width)
         self.slot = nn.Parameter(torch.zeros(objects, width))
         self.object_in, self.object_out = nn.Linear(object_features, width), nn.Linear(width, width)

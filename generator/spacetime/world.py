@@ -10,8 +10,20 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from .physics import FOOT, FPS, KINDS, OBJECTS, WALL_TOP, Layout, Scenes, extent, floor_and_horizon, sea_level, simulate, wave_height
 from .concepts import EVENTS, slot_index
+from .physics import (
+    FPS,
+    KINDS,
+    OBJECTS,
+    WALL_TOP,
+    Layout,
+    Scenes,
+    extent,
+    floor_and_horizon,
+    sea_level,
+    simulate,
+    wave_height,
+)
 
 PIXELS: Final = 16
 """Pixels along a latent token at the native size."""
@@ -185,7 +197,9 @@ def _draw_backdrop(b: _Brush, image: Tensor) -> Tensor:
         image = _over(image, 0.64 * ground + 0.28 * haze, hills * b.edge(up - front))
     peaks = b.scalar(kind == 1)
     if bool(peaks.any()):
-        ridge = torch.maximum(0.52 * tent(0.0, 2.0), torch.maximum(0.40 * tent(0.9, 4 / 3), 0.30 * tent(0.35, 1.0)))
+        ridge = torch.maximum(
+            0.52 * tent(0.0, 2.0), torch.maximum(0.40 * tent(0.9, 4 / 3), 0.30 * tent(0.35, 1.0))
+        )
         rough = ridge + 0.025 * torch.sin(turn * 11 * x) + 0.015 * torch.sin(turn * 23 * x)
         rock = torch.tensor([0.42, 0.44, 0.52], device=b.device)[None, None, :, None, None] * b.light
         slope = 0.9 + 0.18 * torch.sin(turn * 6 * x + 9 * up)
@@ -205,11 +219,18 @@ def _draw_city(b: _Brush, image: Tensor, x: Tensor, up: Tensor, city: Tensor, ha
         inside = (x + 0.13 * row) / wide - ((x + 0.13 * row) / wide).floor()
         roof = base + (0.34 - 0.10 * row) * _hash(house + 31 * row)
         wall = b.edge(torch.maximum(up - roof, wide * ((inside - 0.5).abs() - 0.46)))
-        stone = torch.stack([0.40 + 0.2 * _hash(house + 7), 0.42 + 0.1 * _hash(house + 3), torch.full_like(house, 0.52)], 2)
+        stone = torch.stack(
+            [0.40 + 0.2 * _hash(house + 7), 0.42 + 0.1 * _hash(house + 3), torch.full_like(house, 0.52)], 2
+        )
         color = stone * b.light * shade / 0.62
         image = _over(image, color + (haze - color) * (0.42 - 0.22 * row), city * wall)
         across, along = (inside * 3.0) % 1, (up / 0.085) % 1
-        pane = _smooth(0.25, 0.4, across) * _smooth(0.8, 0.65, across) * _smooth(0.25, 0.4, along) * _smooth(0.85, 0.7, along)
+        pane = (
+            _smooth(0.25, 0.4, across)
+            * _smooth(0.8, 0.65, across)
+            * _smooth(0.25, 0.4, along)
+            * _smooth(0.85, 0.7, along)
+        )
         lit = (_hash((inside * 3).floor() + 5 * (up / 0.085).floor() + 17 * house + row) > 0.45).float()
         glow = torch.tensor([1.0, 0.86, 0.52], device=b.device)[None, None, :, None, None]
         dim = b.scalar(b.value("light") > 0)
@@ -235,7 +256,15 @@ def _draw_ground(b: _Brush, image: Tensor) -> Tensor:
     )
     stone = -0.14 * seam.clamp(max=1) + 0.02
     craters = torch.zeros_like(near + x)
-    for cx, cy, r in ((-0.8, 0.25, 0.16), (-0.2, 0.62, 0.26), (0.55, 0.3, 0.18), (0.95, 0.75, 0.3), (-1.2, 0.8, 0.3), (1.5, 0.4, 0.2), (-1.6, 0.4, 0.2)):
+    for cx, cy, r in (
+        (-0.8, 0.25, 0.16),
+        (-0.2, 0.62, 0.26),
+        (0.55, 0.3, 0.18),
+        (0.95, 0.75, 0.3),
+        (-1.2, 0.8, 0.3),
+        (1.5, 0.4, 0.2),
+        (-1.6, 0.4, 0.2),
+    ):
         d = torch.hypot(x - cx, (near - cy) * (b.horizon + b.tall) / 0.45) / r
         craters = craters - 0.22 * _smooth(1.0, 0.7, d) + 0.12 * torch.exp(-(((d - 1.0) / 0.14) ** 2))
     texture = torch.stack([grass + grain, sand.expand_as(grass), snow, stone.expand_as(grass), craters], 0)
@@ -347,10 +376,14 @@ def _draw_object(b: _Brush, image: Tensor, cover: Tensor, slot: int) -> tuple[Te
                 pale = pale + (0.55 * rgb - pale) * dusky  # on white: a grey one
                 rgb = rgb + (pale - rgb) * stripe[:, :, None]
         else:
-            shade = 0.94 + 0.16 * dy / o.r + 0.20 * _smooth(0.65, 0.9, inner) * torch.sign(dy + 0.4 * dx.abs())
+            shade = (
+                0.94 + 0.16 * dy / o.r + 0.20 * _smooth(0.65, 0.9, inner) * torch.sign(dy + 0.4 * dx.abs())
+            )
         image = _over(image, rgb * shade.clamp(0.35, 1.4)[:, :, None] + 0.03, alpha)
         if name in ("ball", "balloon"):
-            glint = torch.exp(-(((dx + 0.35 * o.r) / (0.24 * o.r)) ** 2 + ((dy - 0.42 * o.r) / (0.18 * o.r)) ** 2))
+            glint = torch.exp(
+                -(((dx + 0.35 * o.r) / (0.24 * o.r)) ** 2 + ((dy - 0.42 * o.r) / (0.18 * o.r)) ** 2)
+            )
             image = _over(image, 1.0, 0.7 * glint * alpha)
         if name == "balloon":
             below = (o.y - 1.12 * o.r - b.y).clamp_min(0)
@@ -380,7 +413,9 @@ def _draw_fluid(b: _Brush, image: Tensor, name: str) -> tuple[Tensor, Tensor]:
         alpha = _smooth(0.18, 0.62, density)
         return _over(image, color * (1.15 - 0.22 * density.clamp(max=1.2))[:, :, None], alpha), alpha
     alpha = 0.92 * (1 - torch.exp(-1.5 * density))
-    return _over(image, (0.72 * color + 0.24 * b.light) * (1.1 - 0.2 * density.clamp(max=1))[:, :, None], alpha), alpha
+    return _over(
+        image, (0.72 * color + 0.24 * b.light) * (1.1 - 0.2 * density.clamp(max=1))[:, :, None], alpha
+    ), alpha
 
 
 def _draw_sea(b: _Brush) -> tuple[Tensor, Tensor]:
@@ -400,7 +435,9 @@ def _draw_sea(b: _Brush) -> tuple[Tensor, Tensor]:
     depth = (under / 0.9).clamp(0, 1)
     crest = torch.exp(-(((under - 0.02) / 0.035) ** 2))
     ripple = torch.exp(-4 * depth) * torch.sin(_TURN * (b.x * 1.5 - shift) + 40 * depth)
-    glitter = torch.exp(-(((b.x - 0.7 * b.pan - b.drift(1)[:, :1]) / (0.12 + 0.35 * depth)) ** 2)) * (1 - b.overcast)
+    glitter = torch.exp(-(((b.x - 0.7 * b.pan - b.drift(1)[:, :1]) / (0.12 + 0.35 * depth)) ** 2)) * (
+        1 - b.overcast
+    )
     color = water * (1.22 - 0.55 * depth + 0.10 * ripple)[:, :, None] + (0.38 * crest)[:, :, None] * low
     color = color + sun * (0.22 * glitter * (0.6 + 0.4 * ripple))[:, :, None]
     sea = 0.94 * b.edge(-under)

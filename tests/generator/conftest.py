@@ -25,6 +25,7 @@ def tiny_spacetime() -> Any:
     from generator.spacetime.physics import sample_scenes
     from generator.spacetime.pipeline import SpacetimePipeline
     from generator.spacetime.planner import MotionTransformer
+    from generator.spacetime.reader import LayoutReader
     from generator.spacetime.refiner import SpacetimeRefiner
     from generator.spacetime.tokenizer import SpacetimeTokenizer
     from generator.spacetime.transformer import SpacetimeTransformer3DModel
@@ -34,6 +35,7 @@ def tiny_spacetime() -> Any:
     video, cover, _ = render(sample_scenes(6, torch.Generator().manual_seed(0)), frames=4)
     transformer = SpacetimeTransformer3DModel(in_channels=16, width=32, num_layers=2, num_heads=2)
     planner = MotionTransformer(width=32, num_layers=2, num_heads=2)
+    reader = LayoutReader(in_channels=16, width=32, num_layers=1, num_heads=2)
     refiner = SpacetimeRefiner(width=8, num_layers=1)
     for network in (transformer, planner, refiner):  # zero-initialised outputs would hide every input
         for parameter in network.parameters():
@@ -41,6 +43,7 @@ def tiny_spacetime() -> Any:
     pipeline = SpacetimePipeline(
         transformer.eval(),
         planner.eval(),
+        reader.eval(),
         SpacetimeTokenizer.fit(video, cover, channels=16),
         refiner.eval(),
         FlowMatchEulerDiscreteScheduler(shift=3.0),

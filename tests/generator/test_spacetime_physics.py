@@ -5,7 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.spacetime.concepts import EVENTS, ONE_SHAPE, SLOT_NAMES, SLOT_SIZES, USES, concept_id, slot_index
+from generator.spacetime.concepts import (
+    EVENTS,
+    ONE_SHAPE,
+    SLOT_NAMES,
+    SLOT_SIZES,
+    USES,
+    concept_id,
+    slot_index,
+)
 from generator.spacetime.physics import (
     FPS,
     KINDS,
@@ -35,7 +43,9 @@ def of_event(event: str, n: int = 20, grid: tuple[int, int] = (8, 8), **stated: 
 def test_a_thrown_body_falls_with_the_gravity_of_its_place(gravity: str, g: float) -> None:
     y = simulate(of_event("throw", ground="grass", gravity=gravity), frames=6).xy[:, :, 0, 1]
     second_difference = (y[:, 2:] - 2 * y[:, 1:-1] + y[:, :-2]) * FPS**2
-    torch.testing.assert_close(second_difference, torch.full_like(second_difference, -g), rtol=0.02, atol=0.02)
+    torch.testing.assert_close(
+        second_difference, torch.full_like(second_difference, -g), rtol=0.02, atol=0.02
+    )
 
 
 @pytest.mark.parametrize(("spring", "kept"), [("bouncy", 0.88), ("firm", 0.74), ("heavy", 0.25)])
@@ -50,7 +60,9 @@ def test_a_bounce_keeps_the_share_of_speed_that_its_material_keeps(spring: str, 
 
 
 def test_what_lies_still_is_thrown_again_so_that_a_minute_is_never_empty() -> None:
-    y = simulate(of_event("bounce", count="one", spring="heavy", gravity="earth", n=8), frames=60 * FPS).xy[..., 0, 1]
+    y = simulate(of_event("bounce", count="one", spring="heavy", gravity="earth", n=8), frames=60 * FPS).xy[
+        ..., 0, 1
+    ]
     last_ten = y[:, 50 * FPS :]
     assert (last_ten.amax(1) - last_ten.amin(1) > 0.2).all()
 
@@ -82,7 +94,9 @@ def test_a_collision_keeps_momentum_and_loses_energy() -> None:
     before, after = v[rows, met - 4], v[rows, (met + 4).clamp(max=v.shape[1] - 1)]
     free = (x[rows, met].abs() < extent((8, 8))[0] - radius - 0.08).all(1)  # no wall at the same moment
     assert free.sum() > 20
-    torch.testing.assert_close((after * mass).sum(1)[free], (before * mass).sum(1)[free], rtol=0.02, atol=1e-3)
+    torch.testing.assert_close(
+        (after * mass).sum(1)[free], (before * mass).sum(1)[free], rtol=0.02, atol=1e-3
+    )
     assert ((after**2 * mass).sum(1) < (before**2 * mass).sum(1) + 1e-6)[free].all()
 
 
@@ -129,7 +143,9 @@ def test_a_floating_body_rides_the_waves() -> None:
 def test_a_later_start_is_the_same_scene_later() -> None:
     scenes = of_event("throw", 6)
     whole = simulate(scenes, frames=48)
-    late = simulate(Scenes(scenes.ids, scenes.labels, scenes.dice, torch.full((6,), 1.0), scenes.grid), frames=24)
+    late = simulate(
+        Scenes(scenes.ids, scenes.labels, scenes.dice, torch.full((6,), 1.0), scenes.grid), frames=24
+    )
     torch.testing.assert_close(late.xy, whole.xy[:, 24:], rtol=0, atol=1e-5)
     torch.testing.assert_close(late.drift, whole.drift[:, 24:], rtol=0, atol=1e-5)
 
@@ -148,7 +164,9 @@ def test_completing_keeps_what_is_stated_and_leaves_nothing_open(seed: int, slot
     for slot in slots:
         k = slot_index(slot)
         cannot = slot not in USES[event] or (slot == "shape" and event in ONE_SHAPE)
-        cannot = cannot or (slot == "weather" and full[0, slot_index("ground")] == concept_id("ground", "moon"))
+        cannot = cannot or (
+            slot == "weather" and full[0, slot_index("ground")] == concept_id("ground", "moon")
+        )
         cannot = cannot or (slot == "count" and event == "stack")
         assert cannot or full[0, k] == ids[0, k]
 
