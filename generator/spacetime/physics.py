@@ -276,7 +276,7 @@ def _sizes(scenes: Scenes) -> Tensor:
 
 def furnish(layout: Layout, dice: Tensor) -> Layout:
     """Put in what does not move by itself: ropes at their bodies, walls where chance wants them."""
-    wide, tall = extent(layout.grid)
+    wide, _ = extent(layout.grid)
     floor, _ = floor_and_horizon(layout.grid)
     xy, tilt, radius = layout.xy.clone(), layout.tilt.clone(), layout.radius.clone()
     rope = layout.kind == KINDS.index("rope")  # [B, OBJECTS]

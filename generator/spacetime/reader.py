@@ -42,7 +42,7 @@ class Reading(BaseOutput):
 
 def scenery_targets(layout: Layout) -> Tensor:
     """Camera and drift at the middle of every latent frame, periodic ones as sine and cosine: [B, F, 12]."""
-    b, t = layout.camera.shape[:2]
+    t = layout.camera.shape[1]
     middle = slice(PATCH_FRAMES // 2, t, PATCH_FRAMES)
     camera, drift = layout.camera[:, middle], layout.drift[:, middle]
     parts = [4 * camera[..., :1], 4 * (camera[..., 1:] - 1)]

@@ -2,8 +2,8 @@
 
 Four networks, each with a budget in wall-clock minutes counted over restarts, and a state that a later run
 goes on from: the *painter* and the *reader* (both need ``shards``, which can be made beside a running
-trainer), the *planner* and the *refiner* (both draw their own data). A schedule ends when it must, not after a number of
-steps.
+trainer), the *planner* and the *refiner* (both draw their own data). A schedule ends when it must, not after
+a number of steps.
 """
 
 import argparse
@@ -269,11 +269,13 @@ class Refiner:
         return loss
 
 
-def train_refiner(out: Path, minutes: float, recipe: Refining, schedule: Schedule) -> nn.Module:
+def train_refiner(
+    out: Path, minutes: float, recipe: Refining, schedule: Schedule, channels: int = Painting.channels
+) -> nn.Module:
     """The refiner; its state is ``out/refiner.pt``."""
     torch.manual_seed(schedule.seed)
     refiner = SpacetimeRefiner(recipe.width, recipe.num_layers)
-    tokenizer = fit_tokenizer(out / "vae", Painting.channels)
+    tokenizer = fit_tokenizer(out / "vae", channels)
     return fit(refiner, Refiner(tokenizer, recipe), out / "refiner.pt", minutes, schedule, recipe)
 
 
