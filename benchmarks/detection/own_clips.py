@@ -12,7 +12,7 @@ import torch
 from generator import GenerationRequest, generate
 from generator.delivery import upscale
 from generator.spacetime.captions import caption
-from generator.spacetime.world import sample_scenes
+from generator.spacetime.physics import sample_scenes
 from media import ClipWriter, yuv420p_of_rgb
 
 SOURCE = "clipproof-spacetime"
@@ -58,7 +58,7 @@ def manifest_with_own(manifest: Path, clips: Path, own: Sequence[Path], folder: 
     for row in rows:
         row["path"] = f"clips/{row['path']}"
     for clip in own:
-        shape = {"width": 512, "height": 512, "fps": 12, "frames": int(12 * SECONDS)}
+        shape = {"width": 512, "height": 512, "fps": 24, "frames": int(24 * SECONDS)}
         about = {
             "split": "fit",
             "label": "ai",

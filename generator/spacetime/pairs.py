@@ -1,8 +1,8 @@
 """Pictures of the world with what is seen in them: ``python -m generator.spacetime.pairs --out FOLDER``.
 
 A file ``pairs-NNNN.npz`` holds ``pictures`` uint8 [N, S, S, 3] and the sentences ``en`` and ``zh``, str [N].
-One frame a scene, at a random moment: speed, direction and camera moves cannot be seen in it, so the
-sentences leave them out.
+One frame a scene, at a random moment: speed, direction, camera moves, gravity and what a thing is made of
+cannot be seen in it, so the sentences leave them out.
 """
 
 import argparse
@@ -16,19 +16,21 @@ from media import atomic_path
 
 from .captions import caption
 from .concepts import slot_index
-from .world import render, sample_scenes
+from .physics import sample_scenes
+from .world import render
 
 SEED = 500_000
 """Above the seeds of the generator's training shards and held-out scenes, so that no scene is in both."""
 
 FILE_PAIRS = 1024
-UNSEEN_SLOTS = ("speed", "direction", "camera")
+UNSEEN_SLOTS = ("speed", "direction", "camera", "spring", "gravity")
 
 
 def write_pairs(path: Path, seed: int, pairs: int = FILE_PAIRS, side: int = 128) -> None:
-    """Writes ``pairs`` pictures of ``side`` pixels and their sentences; the same seed gives the same file."""
+    """Writes ``pairs`` pictures of ``side`` pixels (a multiple of 8) and their sentences; the same seed gives
+    the same file."""
     scenes = sample_scenes(pairs, torch.Generator().manual_seed(seed), later=0.6)
-    video, _, _ = render(scenes, frames=1, side=side)
+    video, _, _ = render(scenes, frames=1, pixels=side // 8)
     pictures = (video[:, 0] * 255).round().byte().permute(0, 2, 3, 1).numpy()
     labels = scenes.labels.clone()
     labels[:, [slot_index(slot) for slot in UNSEEN_SLOTS]] = 0
