@@ -1,0 +1,344 @@
+"""What a request would come to on this machine: settled, and told, before a weight is loaded."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from .errors import LoraError, RequestError
+from .estimate import TimeEstimate, Workload, estimate_time
+from .families import Family, family_of, latents_of, patch_of
+from .loading import Loading, check_quantisation, held_bytes, load_pipeline
+from .lora import find_lora
+from .memory import (
+    TILED_ABOVE_BYTES,
+    MemoryPlan,
+    Offload,
+    free_memory,
+    part_bytes,
+    plan_memory,
+    transformer_bytes,
+    vae_bytes,
+)
+from .models import FoundModel, choose_device, choose_dtype, find_model, pipeline_type
+from .pictures import Picture, fit_picture, read_picture
+from .request import GenerationRequest
+from .sizes import SizeRule, adjustment, fit_frames, fit_side
+from .weights import Part, read_parts
+
+EMBEDDED_MAX_SECONDS = 8.0
+"""Beyond, the embedded model's continuation drifts; a longer wish is cut and told."""
+
+Note = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """One generation, ready to start. ``arguments``: what the pipeline is called with, pictures aside.
+
+    ``pictures``: by argument name, at the clip's size. ``adjustments``: what differs from the wish, and why.
+    """
+
+    found: FoundModel
+    family: Family
+    loading: Loading
+    arguments: Mapping[str, Any]
+    fps: Fraction
+    adjustments: tuple[dict[str, Any], ...]
+    pictures: Mapping[str, Picture]
+    flow_shift: float | None
+    memory: MemoryPlan
+    work: Workload
+    parts: Mapping[str, Part] = field(repr=False)
+
+    def estimate(self, threads: int) -> TimeEstimate:
+        """Seconds of denoising on this machine; measures it for a sixth of a second."""
+        moved = sum(self.memory.parts.values()) if self.memory.offload != "none" else 0
+        if self.memory.offload == "sequential":
+            denoiser = self.memory.parts.get("transformer", 0)
+            moved += denoiser * self.work.steps * self.work.passes
+        return estimate_time(self.work, self.loading.device, self.loading.dtype, threads, moved_bytes=moved)
+
+
+def plan_generation(
+    request: GenerationRequest,
+    *,
+    device: str | None = None,
+    offload: Offload | None = None,
+    download: bool = True,
+) -> Plan:
+    """Settle everything that ``request`` needs on this machine, and load no large model.
+
+    ``device``: e.g. "cpu" or "cuda:0"; the best that is there by default. ``offload``: None chooses by free
+    memory. ``download``: fetch a hub model that is not here yet. The plan may not fit: ``plan.memory.check``
+    says so. Raises :class:`~generator.errors.GeneratorError` for a request that this model cannot serve.
+    """
+    found = find_model(request.model, download=download)
+    family = family_of(found)
+    device = choose_device(device)
+    dtype = choose_dtype(found, device)
+    check_quantisation(request.quantize, device)
+    loras = tuple(find_lora(path) for path in request.lora)
+    if loras and request.quantize:
+        raise LoraError("a LoRA cannot be folded into quantised weights", hint="Leave one of the two out.")
+    if loras and not hasattr(pipeline_type(found.pipeline_class), "lora_state_dict"):
+        raise LoraError(f"{found.pipeline_class} takes no LoRA", hint="Leave the LoRA out.")
+    name = _class_for(request, found, family)
+    pictures = {
+        what: read_picture(path, what)
+        for what, path in (("image", request.image), ("last_image", request.last_image))
+        if path is not None
+    }
+    notes: list[dict[str, Any]] = []
+    arguments, fps = _arguments(request, found, family, name, pictures, device, dtype, notes.append)
+    size = _size_of(arguments, found, family)
+    if "width" in arguments:
+        pictures = {
+            what: replace(one, image=fit_picture(one.image, *size, what, notes.append))
+            for what, one in pictures.items()
+        }
+    parts = read_parts(found.folder, found.index)
+    work = _workload(found, family, name, arguments, size, parts)
+    loading, memory = _memory(request, found, family, work, arguments, size, parts, device, dtype, offload)
+    return Plan(
+        found=found,
+        family=family,
+        loading=replace(loading, pipeline_class=name, loras=loras),
+        arguments=arguments,
+        fps=fps,
+        adjustments=tuple(notes),
+        pictures=pictures,
+        flow_shift=family.flow_shift(found, *size),
+        memory=memory,
+        work=work,
+        parts=parts,
+    )
+
+
+def _class_for(request: GenerationRequest, found: FoundModel, family: Family) -> str:
+    """The pipeline class that serves the request's pictures with this model's weights."""
+    name = found.pipeline_class
+    if request.last_image is not None:
+        name = family.last_image_class.get(name, family.image_class.get(name, name))
+    elif request.image is not None:
+        name = family.image_class.get(name, name)
+    accepted = inspect.signature(pipeline_type(name).__call__).parameters
+    keyed = "conditions" in accepted
+    if request.image is not None and not keyed and "image" not in accepted:
+        raise RequestError(
+            f"{found.model_id} ({name}) does not start from a picture",
+            hint="Choose an image-to-video model, or leave the picture out.",
+        )
+    takes_last = keyed or ("last_image" in accepted and family.takes_last_image)
+    if request.last_image is not None and not takes_last:
+        raise RequestError(
+            f"{found.model_id} ({name}) does not end with a picture",
+            hint="Choose a first-and-last-frame model, or leave the last picture out.",
+        )
+    starts_from_picture = "ImageToVideo" in name or "Framepack" in name
+    if starts_from_picture and not found.embedded and request.image is None:
+        raise RequestError(
+            f"{found.model_id} ({name}) starts from a picture, and none was given",
+            hint="Give one with --image FILE, or choose a text-to-video model.",
+        )
+    return name
+
+
+def _arguments(
+    request: GenerationRequest,
+    found: FoundModel,
+    family: Family,
+    name: str,
+    pictures: Mapping[str, Picture],
+    device: str,
+    dtype: str,
+    note: Note,
+) -> tuple[dict[str, Any], Fraction]:
+    """What the pipeline is called with, and the playback rate; what differs from the wish is noted."""
+    accepted = inspect.signature(pipeline_type(name).__call__).parameters
+    rule = _rule(found, family)
+
+    def default(argument: str, recommended: Any = None) -> Any:
+        if argument not in accepted:
+            return None
+        value = accepted[argument].default
+        return recommended if recommended is not None else None if value is inspect.Parameter.empty else value
+
+    if found.embedded:
+        request = _within_embedded(request, load_pipeline(found, device, dtype), note)
+    fps = request.fps if request.fps is not None else default("frame_rate") or rule.fps
+    if request.fps is not None and not found.embedded and "frame_rate" not in accepted and fps != rule.fps:
+        note(
+            adjustment("fps", fps, fps, f"playback only: this model's motion was learnt at {rule.fps:g} fps")
+        )
+    width, height = _recommended_size(request, found, family, rule, pictures, note)
+    negative = request.negative_prompt
+    if negative is not None and "true_cfg_scale" in accepted:
+        note(adjustment("negative_prompt", negative, None, "this model's guidance has no negative prompt"))
+        negative = None
+    wished: dict[str, Any] = {
+        "negative_prompt": negative,
+        "num_frames": fit_frames(rule, request.seconds, fps, default("num_frames", family.frames), note),
+        "width": fit_side(rule, "width", request.width, width or default("width"), note),
+        "height": fit_side(rule, "height", request.height, height or default("height"), note),
+        "num_inference_steps": request.steps or default("num_inference_steps", family.steps),
+        "guidance_scale": default("guidance_scale", family.guidance_scale)
+        if request.guidance_scale is None
+        else request.guidance_scale,
+        "frame_rate": fps,
+    }
+    if request.guidance_scale is None and family.guidance_scale_2 is not None:
+        wished["guidance_scale_2"] = family.guidance_scale_2
+    for argument, value in wished.items():
+        asked = argument not in ("frame_rate", "guidance_scale_2", "width", "height")
+        asked = asked or getattr(request, argument, None) is not None
+        if argument not in accepted and asked and value is not None:
+            note(adjustment(argument, value, None, f"{name} has no such argument"))
+    frames = wished["num_frames"]
+    if family.longest is not None and frames is not None and frames > family.longest:
+        why = f"longer than the {family.longest} frames of its training: the motion tends to repeat"
+        note(adjustment("frames", frames, frames, why))
+    arguments = {
+        k: v for k, v in wished.items() if k in accepted and (v is not None or k == "negative_prompt")
+    }
+    return arguments, Fraction(fps).limit_denominator(1001)
+
+
+def _rule(found: FoundModel, family: Family) -> SizeRule:
+    """The family's rule; sides are at least whole tokens of this very model."""
+    side = latents_of(found, family.latents).spatial * patch_of(found)[1]
+    return replace(family.rule, side_multiple=math.lcm(family.rule.side_multiple, side))
+
+
+def _recommended_size(
+    request: GenerationRequest,
+    found: FoundModel,
+    family: Family,
+    rule: SizeRule,
+    pictures: Mapping[str, Picture],
+    note: Note,
+) -> tuple[int | None, int | None]:
+    """Width and height where none is asked: the family's, in the shape of the first picture.
+
+    A model with learned positions draws one size; any other wish is told.
+    """
+    transformer = found.config("transformer")
+    if transformer.get("use_learned_positional_embeddings"):
+        spatial = latents_of(found, family.latents).spatial
+        only = int(transformer["sample_width"]) * spatial, int(transformer["sample_height"]) * spatial
+        for what, side in zip(("width", "height"), only, strict=True):
+            asked = getattr(request, what)
+            if asked not in (None, side):
+                raise RequestError(
+                    f"{found.model_id} draws {only[0]}x{only[1]} pixels and no other size",
+                    hint=f"Leave {what} out.",
+                )
+        return only
+    width, height = family.width, family.height
+    picture = next(iter(pictures.values()), None)
+    if picture is None or width is None or height is None or (request.width, request.height) != (None, None):
+        return width, height
+    shape = picture.image.width / picture.image.height
+    area = width * height
+    return rule.nearest_side(round(math.sqrt(area * shape))), rule.nearest_side(
+        round(math.sqrt(area / shape))
+    )
+
+
+def _within_embedded(request: GenerationRequest, pipeline: Any, note: Note) -> GenerationRequest:
+    """The request cut to what the embedded model can do: its own size and rate, eight seconds."""
+    _, height, width = pipeline.native_size
+    for name, native in (("width", width), ("height", height)):
+        asked = getattr(request, name)
+        if asked not in (None, native):
+            note(adjustment(name, asked, native, "the embedded model draws one size; delivery scales it up"))
+    rate = float(pipeline.config.fps)
+    if request.fps not in (None, rate):
+        note(adjustment("fps", request.fps, rate, "the embedded model draws one frame rate"))
+    seconds = request.seconds
+    if seconds is not None and seconds > EMBEDDED_MAX_SECONDS:
+        note(
+            adjustment("seconds", seconds, EMBEDDED_MAX_SECONDS, "the embedded model drifts in longer clips")
+        )
+        seconds = EMBEDDED_MAX_SECONDS
+    return replace(request, width=width, height=height, fps=rate, seconds=seconds)
+
+
+def _size_of(arguments: Mapping[str, Any], found: FoundModel, family: Family) -> tuple[int, int]:
+    """Width and height in pixels to plan with; a square of the target size where the pipeline chooses itself."""
+    target = int(found.config("transformer").get("target_size") or 0) or 512
+    return arguments.get("width") or family.width or target, arguments.get(
+        "height"
+    ) or family.height or target
+
+
+def _workload(
+    found: FoundModel,
+    family: Family,
+    name: str,
+    arguments: Mapping[str, Any],
+    size: tuple[int, int],
+    parts: Mapping[str, Part],
+) -> Workload:
+    transformer = found.config("transformer")
+    latents, (patch_t, patch) = latents_of(found, family.latents), patch_of(found)
+    frames = -(-int(arguments.get("num_frames") or family.frames or 1) // latents.temporal)
+    width, height = (-(-side // (latents.spatial * patch)) for side in size)
+    heads, per_head = transformer.get("num_attention_heads") or 0, transformer.get("attention_head_dim") or 0
+    layers = (transformer.get("num_layers") or 0) + (transformer.get("num_single_layers") or 0)
+    guided = arguments.get("guidance_scale", 2.0) > 1.0
+    denoiser = parts.get("transformer") or parts.get("unet") or max(parts.values(), key=lambda p: p.elements)
+    return Workload(
+        tokens=-(-frames // patch_t) * width * height,
+        parameters=denoiser.elements,
+        width=int(heads * per_head or transformer.get("width") or 0),
+        layers=int(layers),
+        steps=int(arguments.get("num_inference_steps") or 1),
+        passes=family.passes if guided else 1,
+    )
+
+
+def _memory(
+    request: GenerationRequest,
+    found: FoundModel,
+    family: Family,
+    work: Workload,
+    arguments: Mapping[str, Any],
+    size: tuple[int, int],
+    parts: Mapping[str, Part],
+    device: str,
+    dtype: str,
+    offload: Offload | None,
+) -> tuple[Loading, MemoryPlan]:
+    """How to load the model so that the clip fits, and what that takes."""
+    width, height = size
+    frames = int(arguments.get("num_frames") or family.frames or 1)
+    latents, vae = latents_of(found, family.latents), found.config("vae")
+    vae_dtype = "float32" if family.float32_vae else dtype
+    whole = vae_bytes(vae, frames, height, width, latents.chunk_frames, vae_dtype)
+    tiling = not found.embedded and whole > TILED_ABOVE_BYTES
+    if tiling:
+        tile = min(latents.tile_px, height), min(latents.tile_px, width)
+        whole = vae_bytes(vae, frames, *tile, latents.chunk_frames, vae_dtype)
+    pictures = 4 * 3 * frames * height * width  # the decoded frames, float32
+    thinking = transformer_bytes(work.tokens, work.width or 4096, min(2, work.passes), dtype)
+    memory = plan_memory(
+        part_bytes(parts, dtype, request.quantize, float32_vae=family.float32_vae),
+        int(4 * max((part.largest for part in parts.values()), default=0)),
+        max(thinking, whole + 2 * pictures),
+        free_memory(device, held_bytes()),
+        offload=offload,
+        tiling=tiling,
+        quantize=request.quantize,
+    )
+    loading = Loading(
+        device,
+        dtype,
+        offload=memory.offload,
+        tiling=tiling,
+        quantize=request.quantize,
+        float32_vae=family.float32_vae,
+    )
+    return loading, memory
