@@ -80,11 +80,13 @@ def check_quantisation(quantize: str | None, device: str) -> None:
 def _load(found: FoundModel, how: Loading) -> Any:
     import torch
     from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
 
     check_quantisation(how.quantize, how.device)
     name = how.pipeline_class or found.pipeline_class
-    # Its bars know nothing of the caller's terminal; `progress` is how generation is followed.
+    # Their bars know nothing of the caller's terminal; `progress` is how generation is followed.
     diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     try:
         pipeline = pipeline_type(name).from_pretrained(
             found.folder,
