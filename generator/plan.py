@@ -3,11 +3,12 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-from .errors import LoraError, RequestError
+from .errors import InsufficientMemoryError, LoraError, RequestError
 from .estimate import TimeEstimate, Workload, estimate_time
 from .families import Family, family_of, latents_of, patch_of
 from .loading import Loading, check_quantisation, held_bytes, load_pipeline
@@ -16,7 +17,9 @@ from .memory import (
     TILED_ABOVE_BYTES,
     MemoryPlan,
     Offload,
+    free_disk,
     free_memory,
+    gib,
     part_bytes,
     plan_memory,
     transformer_bytes,
@@ -52,6 +55,55 @@ class Plan:
     memory: MemoryPlan
     work: Workload
     parts: Mapping[str, Part] = field(repr=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels; what the plan counts with where the pipeline chooses by itself."""
+        return _size_of(self.arguments, self.found, self.family)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Frames kept between the steps of a production, and as much again for the clip in its stages."""
+        width, height = self.size
+        return 2 * 3 * width * height * int(self.arguments.get("num_frames") or 1)
+
+    def check(self, folder: Path) -> None:
+        """Raise :class:`InsufficientMemoryError` where memory, or the disk that holds ``folder``, is too small."""
+        free = free_disk(folder)
+        if self.disk_bytes > free:
+            raise InsufficientMemoryError(
+                f"the clip needs about {gib(self.disk_bytes)} of disk while it is made; {gib(free)} are free "
+                f"at {folder}",
+                hint="Make room, or set CLIPPROOF_HOME to a larger disk.",
+            )
+        self.memory.check(self.found.model_id)
+
+    def report(self, threads: int, folder: Path) -> dict[str, Any]:
+        """All that the plan says, JSON-able; measures the machine for a sixth of a second. ``folder``: where the
+        work files will lie."""
+        memory, took = self.memory, self.estimate(threads)
+        frames = self.arguments.get("num_frames")
+        return {
+            "model": self.found.model_id,
+            "pipeline": self.loading.pipeline_class,
+            "family": self.family.name,
+            "weights_licence": self.found.weights_licence,
+            "usual_licence": self.family.usual_licence,
+            "recommended_by": self.family.source,
+            "weights_bytes": sum(part.disk_bytes for part in self.parts.values()),
+            "device": self.loading.device,
+            "dtype": self.loading.dtype,
+            "arguments": {**self.arguments},
+            "flow_shift": self.flow_shift,
+            "fps": float(self.fps),
+            "seconds": None if frames is None else round(frames / float(self.fps), 3),
+            "pictures": {what: one.sha256 for what, one in self.pictures.items()},
+            "lora": [lora.sha256 for lora in self.loading.loras],
+            "adjustments": list(self.adjustments),
+            "memory": asdict(memory) | {"fits": memory.fits},
+            "time": asdict(took) | {"estimate": True},
+            "disk": {"needed": self.disk_bytes, "free": free_disk(folder)},
+        }
 
     def estimate(self, threads: int) -> TimeEstimate:
         """Seconds of denoising on this machine; measures it for a sixth of a second."""
@@ -323,6 +375,8 @@ def _memory(
         tile = min(latents.tile_px, height), min(latents.tile_px, width)
         whole = vae_bytes(vae, frames, *tile, latents.chunk_frames, vae_dtype)
     pictures = 4 * 3 * frames * height * width  # the decoded frames, float32
+    if found.embedded:
+        whole = 0  # its decoder is one matrix
     thinking = transformer_bytes(work.tokens, work.width or 4096, min(2, work.passes), dtype)
     memory = plan_memory(
         part_bytes(parts, dtype, request.quantize, float32_vae=family.float32_vae),

@@ -104,7 +104,7 @@ def clip_vision(size: int = 32, patch: int = 16) -> Any:
             image_size=size,
             patch_size=patch,
             projection_dim=16,
-        )  # fmt: skip
+        )
     ).eval()
 
 
@@ -128,7 +128,7 @@ def clip_text() -> Any:
             pad_token_id=0,
             bos_token_id=1,
             eos_token_id=1,
-        )  # fmt: skip
+        )
     ).eval()
 
 
@@ -146,7 +146,7 @@ def llama(vocab: int = 32) -> Any:
             pad_token_id=0,
             bos_token_id=1,
             eos_token_id=1,
-        )  # fmt: skip
+        )
     ).eval()
 
 
@@ -309,7 +309,7 @@ def save_hunyuan_image(folder: Path) -> None:
             image_token_index=words.convert_tokens_to_ids("<image>"),
             pad_token_id=0,
             vision_feature_layer=-1,
-        )  # fmt: skip
+        )
     ).eval()
     HunyuanVideoImageToVideoPipeline(
         language, words, hunyuan_transformer(image_condition_type="token_replace"), hunyuan_vae(),
@@ -334,7 +334,7 @@ def _save_hunyuan15(folder: Path, pipeline: str, **more: Any) -> None:
             bos_token_id=1,
             eos_token_id=1,
             rope_scaling={"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"},
-        )  # fmt: skip
+        )
     ).eval()
     vae = diffusers.AutoencoderKLHunyuanVideo15(
         latent_channels=4, block_out_channels=(8, 8, 8, 8, 8), layers_per_block=1
@@ -366,7 +366,7 @@ def save_hunyuan15_image(folder: Path) -> None:
             num_attention_heads=2,
             image_size=32,
             patch_size=16,
-        )  # fmt: skip
+        )
     ).eval()
     processor = SiglipImageProcessor(size={"height": 32, "width": 32})
     _save_hunyuan15(
@@ -431,7 +431,7 @@ def save_ltx2(folder: Path) -> None:
             image_token_index=30,
             boi_token_index=28,
             eoi_token_index=29,
-        )  # fmt: skip
+        )
     ).eval()
     transformer = LTX2VideoTransformer3DModel(
         in_channels=4, out_channels=4, num_attention_heads=2, attention_head_dim=8, cross_attention_dim=16,
@@ -452,7 +452,8 @@ def save_ltx2(folder: Path) -> None:
         decoder_layers_per_block=(1, 1, 1, 1), spatio_temporal_scaling=(True, True, True, True),
         decoder_spatio_temporal_scaling=(True, True, True), decoder_inject_noise=(False,) * 4,
         upsample_residual=(True,) * 3, upsample_factor=(2, 2, 2), timestep_conditioning=False,
-        patch_size=4, patch_size_t=1, encoder_causal=True, decoder_causal=False, spatial_compression_ratio=32, temporal_compression_ratio=8,
+        patch_size=4, patch_size_t=1, encoder_causal=True, decoder_causal=False, spatial_compression_ratio=32,
+        temporal_compression_ratio=8,
     )  # fmt: skip
     audio_vae = AutoencoderKLLTX2Audio(
         base_channels=4, output_channels=2, ch_mult=(1, 1, 2), num_res_blocks=1, in_channels=2, resolution=32,
