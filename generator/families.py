@@ -6,7 +6,7 @@ Frame counts and sides come from the pipelines' own checks, the recommendations 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .sizes import SizeRule
 
@@ -57,13 +57,24 @@ class Family:
     """Pipeline class -> the class that runs the same weights from a first picture."""
     last_image_class: Mapping[str, str] = field(default_factory=dict)
     """The same for a last picture."""
-    takes_last_image: bool = True
-    """False where the pipeline has the argument and does not use it."""
 
 
 def is_expanding(found: "FoundModel") -> bool:
     """Wan 2.2 TI2V: one model for text and pictures, with a noise level per token."""
     return bool(found.index.get("expand_timesteps"))
+
+
+def last_picture(found: "FoundModel") -> Literal["takes", "needs", "refuses"]:
+    """What weights do with a last picture, where their pipeline has an argument for one.
+
+    Wan and SkyReels read pictures through an image encoder, whose tokens have places for one picture or for two.
+    """
+    transformer = found.config("transformer")
+    if is_expanding(found):
+        return "refuses"
+    if transformer.get("image_dim") is None:
+        return "takes"
+    return "refuses" if transformer.get("pos_embed_seq_len") is None else "needs"
 
 
 def _wan_shift(found: "FoundModel", width: int, height: int) -> float:
@@ -92,7 +103,7 @@ _WAN22_SMALL = replace(
     _WAN22, name="Wan 2.2 TI2V-5B", source="https://huggingface.co/Wan-AI/Wan2.2-TI2V-5B-Diffusers",
     rule=SizeRule(4, 1, 32, 24.0), latents=replace(_CAUSAL, spatial=16),
     frames=121, height=704, steps=50, guidance_scale=5.0, guidance_scale_2=None, longest=121,
-    image_class={"WanPipeline": "WanImageToVideoPipeline"}, takes_last_image=False,
+    image_class={"WanPipeline": "WanImageToVideoPipeline"},
 )  # fmt: skip
 _SKYREELS = Family(
     "SkyReels V2", SizeRule(4, 1, 16, 24.0), _CAUSAL,

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import InsufficientMemoryError, LoraError, RequestError
 from .estimate import TimeEstimate, Workload, estimate_time
-from .families import Family, family_of, latents_of, patch_of
+from .families import Family, family_of, last_picture, latents_of, patch_of
 from .loading import Loading, check_quantisation, held_bytes, load_pipeline
 from .lora import find_lora
 from .memory import (
@@ -183,11 +183,16 @@ def _class_for(request: GenerationRequest, found: FoundModel, family: Family) ->
             f"{found.model_id} ({name}) does not start from a picture",
             hint="Choose an image-to-video model, or leave the picture out.",
         )
-    takes_last = keyed or ("last_image" in accepted and family.takes_last_image)
-    if request.last_image is not None and not takes_last:
+    last = last_picture(found) if "last_image" in accepted else "takes" if keyed else "refuses"
+    if request.last_image is not None and last == "refuses":
         raise RequestError(
             f"{found.model_id} ({name}) does not end with a picture",
             hint="Choose a first-and-last-frame model, or leave the last picture out.",
+        )
+    if request.last_image is None and last == "needs":
+        raise RequestError(
+            f"{found.model_id} ({name}) draws what lies between two pictures, and the last is missing",
+            hint="Give it with --last-image FILE, or choose an image-to-video model.",
         )
     starts_from_picture = "ImageToVideo" in name or "Framepack" in name
     if starts_from_picture and not found.embedded and request.image is None:

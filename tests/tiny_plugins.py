@@ -160,12 +160,16 @@ def wan_vae() -> Any:
 
 def wan_transformer(kind: str = "Wan", in_channels: int = 16, out_channels: int = 16, **more: Any) -> Any:
     import diffusers
+    import torch
 
-    return getattr(diffusers, f"{kind}Transformer3DModel")(
+    made = getattr(diffusers, f"{kind}Transformer3DModel")(
         patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=in_channels,
         out_channels=out_channels, text_dim=16, freq_dim=32, ffn_dim=16, num_layers=1, cross_attn_norm=True,
         qk_norm="rms_norm_across_heads", rope_max_seq_len=32, **more,
     )  # fmt: skip
+    for parameter in made.parameters():  # as initialised, a picture would change the frames by less than a level
+        torch.nn.init.normal_(parameter, std=0.2)
+    return made
 
 
 def unipc() -> Any:
@@ -176,11 +180,11 @@ def unipc() -> Any:
     )
 
 
-def save_wan_image(folder: Path) -> None:
+def save_wan_image(folder: Path, **more: Any) -> None:
     """Wan 2.1 from a first picture: its transformer sees the picture's CLIP tokens and a masked latent."""
     from diffusers import WanImageToVideoPipeline
 
-    transformer = wan_transformer(in_channels=36, image_dim=16, added_kv_proj_dim=24)
+    transformer = wan_transformer(in_channels=36, image_dim=16, added_kv_proj_dim=24, **more)
     WanImageToVideoPipeline(
         tokenizer(),
         text_encoder("UMT5"),
@@ -189,6 +193,21 @@ def save_wan_image(folder: Path) -> None:
         clip_image_processor(),
         clip_vision(),
         transformer,
+    ).save_pretrained(folder)
+
+
+def save_wan_ends(folder: Path) -> None:
+    """Wan 2.1 FLF2V: places for the CLIP tokens of two pictures, five each."""
+    save_wan_image(folder, pos_embed_seq_len=10)
+
+
+def save_wan_two_image(folder: Path) -> None:
+    """Wan 2.2 A14B from a picture: no image encoder, only the masked latent."""
+    from diffusers import WanImageToVideoPipeline
+
+    first, second = (wan_transformer(in_channels=36) for _ in range(2))
+    WanImageToVideoPipeline(
+        tokenizer(), text_encoder("UMT5"), wan_vae(), unipc(), None, None, first, second, boundary_ratio=0.9
     ).save_pretrained(folder)
 
 
