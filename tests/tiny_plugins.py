@@ -167,7 +167,9 @@ def wan_transformer(kind: str = "Wan", in_channels: int = 16, out_channels: int 
         out_channels=out_channels, text_dim=16, freq_dim=32, ffn_dim=16, num_layers=1, cross_attn_norm=True,
         qk_norm="rms_norm_across_heads", rope_max_seq_len=32, **more,
     )  # fmt: skip
-    for parameter in made.parameters():  # as initialised, a picture would change the frames by less than a level
+    for (
+        parameter
+    ) in made.parameters():  # as initialised, a picture would change the frames by less than a level
         torch.nn.init.normal_(parameter, std=0.2)
     return made
 
