@@ -83,8 +83,6 @@ def _wan_shift(found: "FoundModel", width: int, height: int) -> float:
 
 _CAUSAL = Latents(chunk_frames=4)
 
-EMBEDDED_FAMILY = Family("embedded", SizeRule(4, 0, 96, 12.0), Latents(spatial=24), "its own model card")
-
 _WAN21 = Family(
     "Wan 2.1", SizeRule(4, 1, 16, 16.0), _CAUSAL, "https://huggingface.co/Wan-AI/Wan2.1-T2V-14B-Diffusers",
     usual_licence="Apache-2.0", frames=81, width=832, height=480, steps=50, guidance_scale=5.0,
@@ -150,6 +148,10 @@ _HUNYUAN_REPLACING = replace(
     _HUNYUAN, name="HunyuanVideo-I2V", source="https://huggingface.co/hunyuanvideo-community/HunyuanVideo-I2V",
     guidance_scale=6.0,
 )  # fmt: skip
+_HUNYUAN_SKYREELS = replace(
+    _HUNYUAN, name="SkyReels V1", source="https://huggingface.co/Skywork/SkyReels-V1-Hunyuan-I2V",
+    usual_licence="skywork-license", frames=97, width=960, height=544, longest=97, passes=2,
+)  # fmt: skip
 _HUNYUAN15 = Family(
     "HunyuanVideo 1.5", SizeRule(4, 1, 16, 24.0), Latents(spatial=16),
     "https://huggingface.co/hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_t2v",
@@ -165,7 +167,7 @@ def family_of(found: "FoundModel") -> Family:
     """The family of a model, from its pipeline class and configs; what is unknown gets a rule from its VAE."""
     name, transformer = found.pipeline_class, found.config("transformer")
     if found.embedded:
-        return EMBEDDED_FAMILY
+        return _embedded(found)
     if name.startswith("Wan"):
         if is_expanding(found):
             return _WAN22_SMALL
@@ -176,6 +178,8 @@ def family_of(found: "FoundModel") -> Family:
         return _COGVIDEOX if transformer.get("patch_size_t") is None else _COGVIDEOX15
     if name.startswith("HunyuanVideo15"):
         return _HUNYUAN15
+    if name.startswith("HunyuanSkyreels"):
+        return _HUNYUAN_SKYREELS
     if name.startswith("Hunyuan"):
         replaces = transformer.get("image_condition_type") == "token_replace"
         return _HUNYUAN_REPLACING if replaces else _HUNYUAN
@@ -204,6 +208,13 @@ def patch_of(found: "FoundModel") -> tuple[int, int]:
     if isinstance(patch, list):
         return int(patch[0]), int(patch[-1])
     return int(transformer.get("patch_size_t") or 1), int(patch)
+
+
+def _embedded(found: "FoundModel") -> Family:
+    """The embedded model draws one size at one rate, which its pipeline and its configs state."""
+    latents = latents_of(found, Latents(spatial=24))
+    rule = SizeRule(latents.temporal, 0, 1, float(found.index.get("fps") or 12))
+    return Family("embedded", rule, latents, "its own model card")
 
 
 def _unknown(found: "FoundModel") -> Family:

@@ -95,6 +95,8 @@ def _load(found: FoundModel, how: Loading) -> Any:
             use_safetensors=True,
             local_files_only=True,
         )
+    except torch.OutOfMemoryError:
+        raise
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, ImportError) as error:
         raise WeightsError(
             f"{found.folder} cannot be loaded as {name}: {error}",

@@ -232,7 +232,7 @@ def _arguments(
         )
     width, height = _recommended_size(request, found, family, rule, pictures, note)
     negative = request.negative_prompt
-    if negative is not None and "true_cfg_scale" in accepted:
+    if negative is not None and (default("true_cfg_scale") or 2.0) <= 1.0:
         note(adjustment("negative_prompt", negative, None, "this model's guidance has no negative prompt"))
         negative = None
     wished: dict[str, Any] = {
@@ -339,13 +339,16 @@ def _workload(
     size: tuple[int, int],
     parts: Mapping[str, Part],
 ) -> Workload:
+    accepted = inspect.signature(pipeline_type(name).__call__).parameters
     transformer = found.config("transformer")
     latents, (patch_t, patch) = latents_of(found, family.latents), patch_of(found)
     frames = -(-int(arguments.get("num_frames") or family.frames or 1) // latents.temporal)
     width, height = (-(-side // (latents.spatial * patch)) for side in size)
     heads, per_head = transformer.get("num_attention_heads") or 0, transformer.get("attention_head_dim") or 0
     layers = (transformer.get("num_layers") or 0) + (transformer.get("num_single_layers") or 0)
-    guided = arguments.get("guidance_scale", 2.0) > 1.0
+    guided = family.passes > 1 and (
+        "true_cfg_scale" in accepted or arguments.get("guidance_scale", 2.0) > 1.0
+    )
     denoiser = parts.get("transformer") or parts.get("unet") or max(parts.values(), key=lambda p: p.elements)
     return Workload(
         tokens=-(-frames // patch_t) * width * height,

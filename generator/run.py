@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-from .errors import GeneratorError, InsufficientMemoryError, RequestError
+from .errors import GeneratorError, InsufficientMemoryError, ModelError, RequestError
 from .loading import load_pipeline
 from .lora import combined_digest
 from .memory import Offload
@@ -47,7 +47,7 @@ def generate(
             raise RequestError(f"{what} changed while it was read", hint="Run the same command again.")
     device, dtype = plan.loading.device, plan.loading.dtype
     plan.memory.check(plan.found.model_id)
-    with _torch_threads(threads):
+    with _torch_threads(threads), _failures_told(plan):
         pipeline = load_pipeline(plan.found, device, dtype, plan.loading)
         arguments = dict(plan.arguments) | _conditions(pipeline, plan)
         if plan.flow_shift is not None:
@@ -56,17 +56,41 @@ def generate(
             _follow(pipeline, arguments, progress)
         # The CPU's generator: the same noise whichever device denoises it.
         generator = torch.Generator("cpu").manual_seed(request.seed)
-        try:
-            output = pipeline(prompt=request.prompt, generator=generator, output_type="np", **arguments)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise InsufficientMemoryError(
-                f"{plan.found.model_id} ran out of memory on {device}",
-                hint="Ask for a smaller or shorter clip, or offload more (--offload sequential).",
-            ) from error
+        output = pipeline(prompt=request.prompt, generator=generator, output_type="np", **arguments)
     frames = _to_uint8(output.frames[0])
     return Generated(
         frames, plan.fps, _params(request, plan, pipeline, frames.shape, output, threads, digest)
     )
+
+
+_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, MemoryError)
+"""What pipelines raise: many check their inputs and their parts only where they use them."""
+
+
+@contextmanager
+def _failures_told(plan: Plan) -> Iterator[None]:
+    """A foreign pipeline's failure as an error for people; one of our own stays what it is: a bug."""
+    import torch
+
+    name, device = plan.found.model_id, plan.loading.device
+    try:
+        yield
+    except GeneratorError:
+        raise
+    except _FAILURES as error:
+        on_cpu = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+        if on_cpu or isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            raise InsufficientMemoryError(
+                f"{name} ran out of memory on {device}",
+                hint="Ask for a smaller or shorter clip, or offload more (--offload sequential).",
+            ) from error
+        if plan.found.embedded:
+            raise
+        why = (str(error).splitlines() or [""])[0]
+        raise ModelError(
+            f"{name} ({plan.loading.pipeline_class}) broke off: {type(error).__name__}: {why}",
+            hint="Ask for the size and length that it recommends; if that fails too, the folder is not of its class.",
+        ) from error
 
 
 def _params(
