@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import InsufficientMemoryError
+from .errors import GeneratorError, InsufficientMemoryError
 from .weights import Part
 
 Offload = Literal["none", "model", "sequential"]
@@ -170,6 +170,8 @@ def free_memory(device: str, held: int = 0) -> FreeMemory:
     ram = _free_ram() + held
     if not device.startswith("cuda"):
         return FreeMemory(ram, ram, shared=True)
+    if not torch.cuda.is_available():
+        raise GeneratorError(f"there is no {device} here", hint="Leave the device out, or name cpu.")
     free, _ = torch.cuda.mem_get_info(device)
     return FreeMemory(free + torch.cuda.memory_reserved(device), ram, shared=False)
 

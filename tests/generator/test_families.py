@@ -156,6 +156,13 @@ def test_a_clip_without_a_size_takes_the_shape_of_its_picture_at_the_recommended
     assert width * height == pytest.approx(832 * 480, rel=0.05)
 
 
+def test_a_ribbon_of_a_picture_does_not_make_a_ribbon_of_a_clip(folder_of: Any, tmp_path: Path) -> None:
+    Image.new("RGB", (4_000, 10), "green").save(tmp_path / "ribbon.png")
+    request = GenerationRequest("a ball", model=folder_of("wan_image"), image=str(tmp_path / "ribbon.png"))
+    width, height = plan_generation(request, device="cpu").size
+    assert width / height == pytest.approx(4, rel=0.06)
+
+
 def test_a_model_of_one_size_says_so(folder_of: Any, pictures: dict[str, str]) -> None:
     with pytest.raises(RequestError, match="64x48"):
         plan_generation(

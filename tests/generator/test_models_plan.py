@@ -12,6 +12,7 @@ import torch
 import generator.plan
 from generator import GenerationRequest, generate, plan_generation
 from generator.errors import (
+    GeneratorError,
     InsufficientMemoryError,
     ModelNotFoundError,
     QuantisationError,
@@ -93,6 +94,13 @@ def test_this_machine_has_memory() -> None:
     free = free_memory("cpu")
     assert free.shared
     assert free.ram > 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one here")
+def test_a_device_that_is_not_there_is_an_error_with_a_hint(wan: Path) -> None:
+    with pytest.raises(GeneratorError, match="no cuda here") as caught:
+        plan_generation(GenerationRequest("a ball", model=str(wan)), device="cuda")
+    assert caught.value.hint
 
 
 def test_a_machine_that_is_too_small_says_so_before_the_weights_are_loaded(
@@ -230,6 +238,11 @@ def config_of_another_class(folder: Path) -> None:
     (folder / "model_index.json").write_text(json.dumps(index))
 
 
+def config_of_words(folder: Path) -> None:
+    config = folder / "transformer" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"patch_size": "two"}))
+
+
 def no_text_encoder(folder: Path) -> None:
     shutil.rmtree(folder / "text_encoder")
 
@@ -242,6 +255,7 @@ def no_text_encoder(folder: Path) -> None:
         no_config,
         weights_of_another_model,
         config_of_another_class,
+        config_of_words,
         no_text_encoder,
     ],
 )
