@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generator.models import find_model, load_pipeline
+from generator.loading import load_pipeline
+from generator.models import find_model
 from generator.spacetime.concepts import SLOT_NAMES, SLOT_SIZES, STAGE, slot_index
 from generator.spacetime.dataset import load_shards
 from generator.spacetime.tokenizer import PATCH_FRAMES, PATCH_SIDE

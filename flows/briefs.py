@@ -5,7 +5,7 @@ import itertools
 import string
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -24,6 +24,10 @@ _ASKED_OF_THE_MODEL = {
     "fps",
     "steps",
     "guidance_scale",
+    "image",
+    "last_image",
+    "lora",
+    "quantize",
 }
 
 
@@ -88,6 +92,10 @@ class Brief(BaseModel):
     fps: float | None = None
     steps: int | None = None
     guidance_scale: float | None = None
+    image: str | None = Field(None, description="Picture that every clip starts from.")
+    last_image: str | None = Field(None, description="Picture that every clip ends with.")
+    lora: list[str] = []
+    quantize: Literal["8bit", "4bit"] | None = None
     accept_rewrite: bool = Field(
         False, description="Use the policy's rewrites instead of leaving those prompts out."
     )
@@ -149,7 +157,7 @@ class Brief(BaseModel):
 
 
 def read_brief(path: Path) -> Brief:
-    """The campaign in a YAML file; a relative `out` is taken from the file's own folder. Raises `BriefError`."""
+    """The campaign in a YAML file; relative paths in it are taken from its own folder. Raises `BriefError`."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -170,4 +178,12 @@ def read_brief(path: Path) -> Brief:
         raise BriefError(
             f"{path}: {where + ': ' if where else ''}{first['msg']}", hint="See docs/campaigns.md."
         ) from None
-    return brief.model_copy(update={"out": (path.absolute().parent / (brief.out or brief.name))})
+    here = path.absolute().parent
+    files = {name: getattr(brief, name) for name in ("image", "last_image")}
+    return brief.model_copy(
+        update={
+            "out": here / (brief.out or brief.name),
+            "lora": [str(here / lora) for lora in brief.lora],
+            **{name: str(here / file) for name, file in files.items() if file is not None},
+        }
+    )

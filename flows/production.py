@@ -42,11 +42,18 @@ class Job:
     fps: float | None = None
     steps: int | None = None
     guidance_scale: float | None = None
+    image: str | None = None
+    last_image: str | None = None
+    lora: tuple[str, ...] = ()
+    quantize: Literal["8bit", "4bit"] | None = None
     run_id: str | None = None  # the run key, where the caller chooses it
     nonce: str = ""  # makes another clip of an equal request
     accept_rewrite: bool = False
     campaign: str | None = None
     variant: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lora", tuple(self.lora))  # a list, where the job came as JSON
 
     def request(self, prompt: str | None = None) -> generator.GenerationRequest:
         """What the model is asked for. Raises `generator.errors.RequestError`."""
@@ -54,13 +61,27 @@ class Job:
         asked = {name: value for name, value in asdict(self).items() if name in names}
         return generator.GenerationRequest(**asked | ({} if prompt is None else {"prompt": prompt}))
 
+    def recorded(self) -> dict[str, Any]:
+        """What tells this job from another: files by the SHA-256 of their bytes, wherever they lie.
+
+        What came after the first edition is left out where it is not asked for, so that older runs keep their keys.
+        Raises `generator.errors.RequestError`.
+        """
+        asked = asdict(self)
+        canonical = self.request().canonical()
+        for name in ("image", "last_image", "lora", "quantize"):
+            del asked[name]
+            if name in canonical:
+                asked[name] = canonical[name]
+        return asked
+
     @property
     def run_key(self) -> str:
         """Equal jobs under the same policy have equal keys, and so one clip."""
         if self.run_id:
             return self.run_id
         settings = load_settings()
-        asked = asdict(self) | {"policy_version": policy_in_force(settings).version}
+        asked = self.recorded() | {"policy_version": policy_in_force(settings).version}
         if settings.guard_model is not None:
             asked["guard"] = str(settings.guard_model)
         return hashlib.sha256(canonical_json(asked).encode()).hexdigest()[:32]
@@ -95,7 +116,7 @@ def reserve(home: Home, job: Job, flow_run_id: str | None) -> Run:
     """The run of this job, with its clip id. The prompt itself does not go into the request that is kept."""
     return home.ledger.reserve_run(
         job.run_key,
-        asdict(job) | {"prompt": None},
+        job.recorded() | {"prompt": None},
         prompt=job.prompt,
         flow_run_id=flow_run_id,
         campaign=job.campaign,
@@ -143,6 +164,7 @@ def generate_frames(home: Home, job: Job, cleared: Cleared, folder: Path, progre
     made = generator.generate(
         job.request(cleared.prompt),
         threads=home.settings.threads,
+        offload=None if home.settings.offload == "auto" else home.settings.offload,
         progress=lambda done, total: progress("generate", done / total),
     )
     # What is enough to tell whether another run made the same pictures, without keeping them.

@@ -101,6 +101,10 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1, description="torch threads of one generation."
     )
+    offload: Literal["auto", "none", "model", "sequential"] = Field(
+        default="auto",
+        description="Which weights of a large model wait in main memory: none, whole parts, every layer.",
+    )
     concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1, description="Clips produced at a time."
     )

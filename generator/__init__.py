@@ -1,4 +1,4 @@
-"""Video from words: requests, the embedded model, and any diffusers text-to-video model in its place.
+"""Video from words and pictures: requests, the embedded model, and any diffusers video model in its place.
 
 Importing this package imports neither torch nor diffusers; ``generate`` does when it is first used.
 """
@@ -10,11 +10,12 @@ from .request import Generated, GenerationRequest
 
 if TYPE_CHECKING:
     from .delivery import upscale
+    from .plan import plan_generation
     from .run import generate
 
-__all__ = ["Generated", "GenerationRequest", "GeneratorError", "generate", "upscale"]
+__all__ = ["Generated", "GenerationRequest", "GeneratorError", "generate", "plan_generation", "upscale"]
 
-_LAZY = {"generate": "run", "upscale": "delivery"}
+_LAZY = {"generate": "run", "plan_generation": "plan", "upscale": "delivery"}
 
 
 def __getattr__(name: str) -> Any:

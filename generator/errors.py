@@ -2,10 +2,13 @@
 
 GeneratorError
 ├── RequestError                a request that no model could serve
+├── InsufficientMemoryError     the machine is too small for the clip
 └── ModelError
     ├── ModelNotFoundError      no such folder, or the hub cannot be reached
-    ├── UnsupportedModelError   a pipeline that does not make video from text
-    └── WeightsError            weights that are missing or are not those that were listed
+    ├── UnsupportedModelError   a pipeline that does not make video from what the request gives
+    ├── WeightsError            weights that are missing or are not those that were listed
+    ├── LoraError               a LoRA that is unreadable or of another model
+    └── QuantisationError       quantised weights were asked for, and this installation cannot
 """
 
 
@@ -18,7 +21,11 @@ class GeneratorError(Exception):
 
 
 class RequestError(GeneratorError, ValueError):
-    """The request is out of range or contradicts itself."""
+    """The request is out of range or contradicts itself, or a file that it names cannot be used."""
+
+
+class InsufficientMemoryError(GeneratorError):
+    """The clip does not fit into the memory that is free."""
 
 
 class ModelError(GeneratorError):
@@ -30,8 +37,16 @@ class ModelNotFoundError(ModelError):
 
 
 class UnsupportedModelError(ModelError):
-    """A pipeline was found, but it does not make video from text."""
+    """A pipeline was found, but it does not make video from text, or not from the pictures that came with it."""
 
 
 class WeightsError(ModelError):
     """Weight files are missing, or their digests differ from those of the model card."""
+
+
+class LoraError(ModelError):
+    """A LoRA file that cannot be read, or that changes layers that this model does not have."""
+
+
+class QuantisationError(ModelError):
+    """Quantised weights were asked for, but no backend for them is installed, or it cannot run here."""

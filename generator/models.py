@@ -4,40 +4,59 @@ import hashlib
 import inspect
 import json
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from .errors import ModelNotFoundError, UnsupportedModelError, WeightsError
+from .errors import ModelError, ModelNotFoundError, UnsupportedModelError, WeightsError
 
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent / "spacetime" / "weights"
 DIGESTS = "SHA256SUMS"
-_OWN_CLASS = "SpacetimePipeline"
+OWN_CLASS = "SpacetimePipeline"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 _MAX_CARD_BYTES = 1 << 20
+_MAX_CONFIG_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model on disk. ``weights_digest``: SHA-256 over names and digests of all its safetensors files."""
+    """A model on disk. ``index``: its model_index.json."""
 
     model_id: str
     folder: Path
     pipeline_class: str
-    weights_digest: str
+    index: Mapping[str, Any] = field(hash=False)
     weights_licence: str
     embedded: bool
 
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 (hex) over names and digests of all safetensors files: reads every byte when first asked.
 
-def find_model(model: str | None) -> FoundModel:
+        Raises :class:`WeightsError` where they are not those that the folder's own list names.
+        """
+        return weights_digest(self.folder)
+
+    def config(self, component: str) -> Mapping[str, Any]:
+        """The config.json of a component; empty where there is none. Raises :class:`WeightsError` for junk."""
+        return self._configs.get(component, {})
+
+    @cached_property
+    def _configs(self) -> Mapping[str, Mapping[str, Any]]:
+        paths = sorted(self.folder.glob("*/config.json"))
+        return {path.parent.name: _read_json(path, WeightsError) for path in paths}
+
+
+def find_model(model: str | None, *, download: bool = True) -> FoundModel:
     """Resolve ``None``/``"embedded"``, a folder, or a hub id (downloaded to the hub's cache).
 
-    Raises :class:`ModelNotFoundError`, :class:`UnsupportedModelError` or :class:`WeightsError`; loads no
-    weights.
+    Loads no weights and, without ``download``, fetches nothing. Raises :class:`ModelNotFoundError`,
+    :class:`UnsupportedModelError` or :class:`WeightsError`.
     """
     embedded = model is None or model == EMBEDDED
     if model is None or embedded:
@@ -45,7 +64,7 @@ def find_model(model: str | None) -> FoundModel:
     elif Path(model).expanduser().is_dir():
         folder = Path(model).expanduser()
     elif _HUB_ID.fullmatch(model):
-        folder = _download(model)
+        folder = _download(model) if download else _downloaded(model)
     else:
         raise ModelNotFoundError(
             f"no model at {model!r}: not a folder, and not a hub id of the form owner/name",
@@ -57,64 +76,34 @@ def find_model(model: str | None) -> FoundModel:
             f"{folder} has no model_index.json, so it is not a diffusers pipeline",
             hint="Save one there with pipeline.save_pretrained(folder).",
         )
-    try:
-        pipeline_class = str(json.loads(index.read_text(encoding="utf-8"))["_class_name"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelNotFoundError(f"{index} does not name a pipeline class: {error}") from error
-    _check_text_to_video(pipeline_class, folder)
+    said = _read_json(index, ModelNotFoundError)
+    pipeline_class = said.get("_class_name")
+    if not isinstance(pipeline_class, str):
+        raise ModelNotFoundError(
+            f"{index} does not name a pipeline class", hint="Save the pipeline anew with save_pretrained."
+        )
+    _check_makes_video(pipeline_class, folder)
+    if not any(folder.rglob("*.safetensors")):
+        raise WeightsError(f"{folder} holds no safetensors weights", hint="Pickled weights are not loaded.")
     return FoundModel(
         model_id=EMBEDDED if embedded else str(model),
         folder=folder,
         pipeline_class=pipeline_class,
-        weights_digest=weights_digest(folder),
+        index=said,
         weights_licence=_licence(folder),
-        embedded=pipeline_class == _OWN_CLASS,
+        embedded=pipeline_class == OWN_CLASS,
     )
 
 
-def load_pipeline(found: FoundModel, device: str, dtype: str) -> Any:
-    """The pipeline, ready to run on ``device`` ("cpu", "cuda", "cuda:1", "mps") in ``dtype`` (a torch
-    dtype's name).
-
-    Only safetensors are read (pickles can run code). On CUDA a plug-in model is offloaded to the CPU part
-    by part and its VAE decodes in tiles, so that large models fit. The last pipeline is kept for the next
-    call.
-    """
-    return _load(found.folder, found.pipeline_class, found.weights_digest, device, dtype)
-
-
-@lru_cache(maxsize=1)
-def _load(folder: Path, pipeline_class: str, digest: str, device: str, dtype: str) -> Any:
-    import torch
-    from diffusers import DiffusionPipeline
-    from diffusers.utils import logging as diffusers_logging
-
-    loader: Any = DiffusionPipeline
-    if pipeline_class == _OWN_CLASS:
-        from .spacetime.pipeline import SpacetimePipeline
-
-        loader = SpacetimePipeline
-    # Its bars know nothing of the caller's terminal; `progress` is how generation is followed.
-    diffusers_logging.disable_progress_bar()
+def _read_json(path: Path, error_type: type[ModelError]) -> dict[str, Any]:
     try:
-        pipeline = loader.from_pretrained(
-            folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise WeightsError(
-            f"{folder} cannot be loaded as {pipeline_class}: {error}",
-            hint="The model must hold safetensors weights for every component.",
-        ) from error
-    for component in pipeline.components.values():
-        if isinstance(component, torch.nn.Module):
-            component.eval()  # a pipeline built from modules is in train mode, dropout included
-    pipeline.set_progress_bar_config(disable=True)
-    if device.startswith("cuda") and pipeline_class != _OWN_CLASS:
-        pipeline.enable_model_cpu_offload(device=device)
-        if hasattr(getattr(pipeline, "vae", None), "enable_tiling"):
-            pipeline.vae.enable_tiling()
-        return pipeline
-    return pipeline.to(device)
+        with path.open("rb") as file:
+            said = json.loads(file.read(_MAX_CONFIG_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        raise error_type(f"{path} cannot be read: {error}", hint="Fetch or save the model anew.") from None
+    if not isinstance(said, dict):
+        raise error_type(f"{path} is no JSON object", hint="Fetch or save the model anew.")
+    return said
 
 
 def choose_device(asked: str | None) -> str:
@@ -171,13 +160,24 @@ def _file_digest_at(path: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_text_to_video(pipeline_class: str, folder: Path) -> None:
-    if pipeline_class == _OWN_CLASS:
-        return
+def pipeline_type(name: str) -> Any:
+    """The pipeline class of that name: the embedded model's, or one of diffusers; None where there is none."""
+    if name == OWN_CLASS:
+        from .spacetime.pipeline import SpacetimePipeline
+
+        return SpacetimePipeline
     import diffusers
 
-    pipeline = getattr(diffusers, pipeline_class, None)
+    found = getattr(diffusers, name, None) if name.endswith("Pipeline") else None
+    return found if hasattr(found, "__call__") and hasattr(found, "from_pretrained") else None  # noqa: B004
+
+
+def _check_makes_video(pipeline_class: str, folder: Path) -> None:
+    """A class that turns a prompt, or a prompt and a first picture, into a number of frames."""
+    pipeline = pipeline_type(pipeline_class)
     if pipeline is None:
+        import diffusers
+
         raise UnsupportedModelError(
             f"{folder} is a {pipeline_class}, which diffusers {diffusers.__version__} does not have",
             hint="Update diffusers, or choose a model with a pipeline that it knows.",
@@ -188,12 +188,13 @@ def _check_text_to_video(pipeline_class: str, folder: Path) -> None:
         for name, parameter in arguments.items()
         if parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-        and name not in ("self", "prompt")
+        and name not in ("self", "prompt", "image")
     ]
     if required or "prompt" not in arguments or "num_frames" not in arguments:
         missing = f"needs {', '.join(required)}" if required else "does not make video from text"
         raise UnsupportedModelError(
-            f"{folder} is a {pipeline_class}, which {missing}", hint="Choose a text-to-video model."
+            f"{folder} is a {pipeline_class}, which {missing}",
+            hint="Choose a text-to-video or image-to-video model.",
         )
 
 
@@ -220,6 +221,20 @@ def _download(model: str) -> Path:
             f"{model} is neither on this machine nor to be had from the hub ({type(error).__name__})",
             hint="Go online, give a local folder, or leave the model out to use the embedded one.",
         ) from error
+
+
+def _downloaded(model: str) -> Path:
+    """The folder of a hub id that was downloaded before."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        raise ModelNotFoundError(
+            f"{model} is not on this machine yet, so nothing can be said of it",
+            hint=f"It is fetched when a clip is made, or now with `hf download {model}`.",
+        ) from None
 
 
 def model_card(folder: Path) -> dict[str, str] | None:

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import math
+import os
 import unicodedata
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .errors import RequestError
+from .pictures import check_picture, file_sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +24,9 @@ MAX_FPS = 120.0
 MAX_STEPS = 1_000
 MAX_GUIDANCE = 50.0
 MAX_SEED = 2**63 - 1
+MAX_LORAS = 8
+
+Quantize = Literal["8bit", "4bit"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,11 @@ class GenerationRequest:
 
     ``prompt``: 1 to 4,000 characters. ``seed``: 0 to 2**63 - 1. ``model``: ``None`` or ``"embedded"``, a
     local folder, or a hub id. ``seconds`` up to 60, ``width`` and ``height`` in pixels, ``fps`` in Hz.
-    Raises :class:`RequestError` for anything else, so that a request that exists is a request that makes
-    sense.
+    ``image`` and ``last_image``: paths of the pictures that the clip starts from and ends with. ``lora``:
+    paths of safetensors files that are folded into the weights, at most 8. ``quantize``: the weights of the
+    large parts in 8 or 4 bits; it changes the frames, and so it is part of what is asked. Raises
+    :class:`RequestError` for anything else and for files that cannot be used, so that a request that exists
+    is a request that makes sense.
     """
 
     prompt: str
@@ -43,6 +52,10 @@ class GenerationRequest:
     fps: float | None = None
     steps: int | None = None
     guidance_scale: float | None = None
+    image: str | None = None
+    last_image: str | None = None
+    lora: tuple[str, ...] = ()
+    quantize: Quantize | None = None
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -63,6 +76,32 @@ class GenerationRequest:
         self._check_number("height", 15, MAX_SIDE, whole=True)
         self._check_number("steps", 0, MAX_STEPS, whole=True)
         self._check_number("guidance_scale", -1e-9, MAX_GUIDANCE, whole=False)
+        self._check_files()
+        if self.quantize not in (None, *get_args(Quantize)):
+            raise RequestError(
+                f"quantize must be one of {', '.join(get_args(Quantize))}, not {self.quantize!r}"
+            )
+
+    def _check_files(self) -> None:
+        for name in ("image", "last_image"):
+            path = getattr(self, name)
+            if path is None:
+                continue
+            if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+                raise RequestError(f"{name} must be the path of a picture, not {path!r}")
+            object.__setattr__(self, name, os.fspath(path))
+            check_picture(path, name)
+        if not isinstance(self.lora, (list, tuple)) or len(self.lora) > MAX_LORAS:
+            raise RequestError(f"lora must be a list of at most {MAX_LORAS} paths, not {self.lora!r}")
+        for path in self.lora:
+            if not isinstance(path, (str, os.PathLike)) or not os.fspath(path).endswith(".safetensors"):
+                raise RequestError(
+                    f"lora: {path!r} is not the path of a .safetensors file",
+                    hint="Pickled LoRAs can run code when they are opened; convert them first.",
+                )
+            if not Path(path).expanduser().is_file():
+                raise RequestError(f"lora: there is no file {path}", hint="Check the path.")
+        object.__setattr__(self, "lora", tuple(os.fspath(path) for path in self.lora))
 
     def _check_number(self, name: str, above: float, most: float, *, whole: bool) -> None:
         value = getattr(self, name)
@@ -77,8 +116,20 @@ class GenerationRequest:
             )
 
     def canonical(self) -> dict[str, Any]:
-        """The request as JSON-able values with one spelling: NFC text, floats for real numbers, no alias."""
+        """The request as JSON-able values with one spelling: NFC text, floats for real numbers, no alias.
+
+        A file is the SHA-256 of its bytes, wherever it lies. What came after the first edition (pictures, LoRAs,
+        quantised weights) is left out where it is not asked for, so that older requests keep their digests.
+        """
         fields = asdict(self)
+        for name in ("image", "last_image"):
+            path = fields.pop(name)
+            if path is not None:
+                fields[name] = {"sha256": file_sha256(path, name)}
+        fields["lora"] = [{"sha256": file_sha256(path, "lora")} for path in self.lora]
+        for name in ("lora", "quantize"):
+            if not fields[name]:
+                del fields[name]
         for name in ("prompt", "negative_prompt"):
             if fields[name] is not None:
                 fields[name] = unicodedata.normalize("NFC", fields[name])

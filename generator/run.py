@@ -4,20 +4,20 @@ import inspect
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from importlib.metadata import version
 from typing import Any
 
-from .errors import GeneratorError
-from .models import FoundModel, choose_device, choose_dtype, find_model, load_pipeline, model_card
+from .errors import GeneratorError, InsufficientMemoryError, ModelError, RequestError
+from .loading import load_pipeline
+from .lora import combined_digest
+from .memory import Offload
+from .models import model_card
+from .plan import Plan, plan_generation
 from .request import Generated, GenerationRequest
-from .sizes import adjustment, fit_frames, fit_side, size_rule
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(steps done, steps in all)`` after every denoising step."""
 
-EMBEDDED_MAX_SECONDS = 8.0
-"""Beyond, the embedded model's continuation drifts; a longer wish is cut and told."""
 _LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "safetensors")
 
 
@@ -27,60 +27,144 @@ def generate(
     progress: Progress | None = None,
     device: str | None = None,
     threads: int = 1,
+    offload: Offload | None = None,
 ) -> Generated:
     """Make the clip that ``request`` asks for.
 
     The same request on the same class of machine (library versions, device, dtype, threads: all in
     ``params``) gives the same frames, bit for bit. ``device``: e.g. "cpu" or "cuda:0"; the best that is
     there by default. ``threads``: CPU threads; more than one helps large models on idle machines only, as
-    OpenMP threads that spin for a busy core cost far more than they bring. Raises
-    :class:`~generator.errors.GeneratorError`.
+    OpenMP threads that spin for a busy core cost far more than they bring. ``offload``: which weights wait in
+    main memory, None for as many as free memory asks for; the frames do not depend on it. Raises
+    :class:`~generator.errors.GeneratorError`, before a large model is loaded where it can be known.
     """
     import torch
 
-    found = find_model(request.model)
-    device = choose_device(device)
-    dtype = choose_dtype(found, device)
-    with _torch_threads(threads):
-        pipeline = load_pipeline(found, device, dtype)
-        adjustments: list[dict[str, Any]] = []
-        arguments, fps = _arguments(request, found, pipeline, adjustments.append)
+    canonical, digest = request.canonical(), request.digest()
+    plan = plan_generation(request, device=device, offload=offload)
+    for what, picture in plan.pictures.items():
+        if canonical[what]["sha256"] != picture.sha256:
+            raise RequestError(f"{what} changed while it was read", hint="Run the same command again.")
+    device, dtype = plan.loading.device, plan.loading.dtype
+    plan.memory.check(plan.found.model_id)
+    with _torch_threads(threads), _failures_told(plan):
+        pipeline = load_pipeline(plan.found, device, dtype, plan.loading)
+        arguments = dict(plan.arguments) | _conditions(pipeline, plan)
+        if plan.flow_shift is not None:
+            _set_flow_shift(pipeline, plan.flow_shift)
         if progress is not None:
             _follow(pipeline, arguments, progress)
         # The CPU's generator: the same noise whichever device denoises it.
         generator = torch.Generator("cpu").manual_seed(request.seed)
-        try:
-            output = pipeline(prompt=request.prompt, generator=generator, output_type="np", **arguments)
-        except torch.OutOfMemoryError as error:
-            raise GeneratorError(
-                f"{found.model_id} ran out of memory on {device}", hint="Ask for a smaller or shorter clip."
-            ) from error
+        output = pipeline(prompt=request.prompt, generator=generator, output_type="np", **arguments)
     frames = _to_uint8(output.frames[0])
-    recorded = {k: v for k, v in arguments.items() if isinstance(v, (int, float, str)) or v is None}
+    return Generated(
+        frames, plan.fps, _params(request, plan, pipeline, frames.shape, output, threads, digest)
+    )
+
+
+_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, MemoryError)
+"""What pipelines raise: many check their inputs and their parts only where they use them."""
+
+
+@contextmanager
+def _failures_told(plan: Plan) -> Iterator[None]:
+    """A foreign pipeline's failure as an error for people; one of our own stays what it is: a bug."""
+    import torch
+
+    name, device = plan.found.model_id, plan.loading.device
+    try:
+        yield
+    except GeneratorError:
+        raise
+    except _FAILURES as error:
+        on_cpu = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+        if on_cpu or isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            raise InsufficientMemoryError(
+                f"{name} ran out of memory on {device}",
+                hint="Ask for a smaller or shorter clip, or offload more (--offload sequential).",
+            ) from error
+        if plan.found.embedded:
+            raise
+        why = (str(error).splitlines() or [""])[0]
+        raise ModelError(
+            f"{name} ({plan.loading.pipeline_class}) broke off: {type(error).__name__}: {why}",
+            hint="Ask for the size and length that it recommends; if that fails too, the folder is not of its class.",
+        ) from error
+
+
+def _params(
+    request: GenerationRequest,
+    plan: Plan,
+    pipeline: Any,
+    shape: tuple[int, ...],
+    output: Any,
+    threads: int,
+    digest: str,
+) -> dict[str, Any]:
+    """All that decided the frames, JSON-able."""
+    found, loading, arguments = plan.found, plan.loading, plan.arguments
     params = {
         "model": found.model_id,
-        "pipeline": found.pipeline_class,
-        "weights_digest": found.weights_digest,
+        "pipeline": loading.pipeline_class,
+        "family": plan.family.name,
+        "weights_digest": combined_digest(found.weights_digest, loading.loras),
         "weights_licence": found.weights_licence,
         "model_card": model_card(found.folder),
-        "request_digest": request.digest(),
+        "request_digest": digest,
         "seed": request.seed,
         "steps": arguments.get("num_inference_steps"),
         "guidance_scale": arguments.get("guidance_scale"),
-        "arguments": recorded,
+        "arguments": {k: v for k, v in arguments.items() if isinstance(v, (int, float, str)) or v is None},
         "scheduler": _scheduler(pipeline),
-        "native_size": {"frames": frames.shape[0], "height": frames.shape[1], "width": frames.shape[2]},
-        "fps": float(fps),
+        "native_size": {"frames": shape[0], "height": shape[1], "width": shape[2]},
+        "fps": float(plan.fps),
         "prompt_report": output.readings[0].report() if found.embedded else None,
-        "adjustments": adjustments,
-        "device": device,
-        "dtype": dtype,
+        "adjustments": list(plan.adjustments),
+        "device": loading.device,
+        "dtype": loading.dtype,
+        "offload": loading.offload,
+        "vae_tiling": loading.tiling,
+        "quantize": loading.quantize,
         "threads": threads,
         "libraries": {name: version(name) for name in _LIBRARIES},
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
-    return Generated(frames, fps, params)
+    if plan.pictures:
+        params["pictures"] = {what: {"sha256": picture.sha256} for what, picture in plan.pictures.items()}
+    if loading.loras:
+        params["base_weights_digest"] = found.weights_digest
+        params["lora"] = [{"sha256": lora.sha256} for lora in loading.loras]
+    return params
+
+
+def _conditions(pipeline: Any, plan: Plan) -> dict[str, Any]:
+    """The pictures as the pipeline takes them: by name, or as conditions on frames."""
+    pictures = {what: picture.image for what, picture in plan.pictures.items()}
+    accepted = inspect.signature(pipeline.__call__).parameters
+    if not pictures or "conditions" not in accepted:
+        return pictures
+    last = plan.arguments["num_frames"] - 1
+    if type(pipeline).__name__.startswith("LTX2"):
+        from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+
+        places = {"image": 0, "last_image": -1}  # in latent frames
+        return {"conditions": [LTX2VideoCondition(image, places[w]) for w, image in pictures.items()]}
+    from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+
+    places = {"image": 0, "last_image": last}
+    return {
+        "conditions": [LTXVideoCondition(image=image, frame_index=places[w]) for w, image in pictures.items()]
+    }
+
+
+def _set_flow_shift(pipeline: Any, shift: float) -> None:
+    """The noise schedule's shift that the family's card asks for at this size, where the schedule has one."""
+    scheduler = pipeline.scheduler
+    name = next((one for one in ("flow_shift", "shift") if one in scheduler.config), None)
+    if name is not None and not scheduler.config.get("use_dynamic_shifting"):
+        pipeline.scheduler = type(scheduler).from_config(scheduler.config, **{name: shift})
 
 
 @contextmanager
@@ -93,68 +177,6 @@ def _torch_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _arguments(
-    request: GenerationRequest, found: FoundModel, pipeline: Any, note: Callable[[dict[str, Any]], None]
-) -> tuple[dict[str, Any], Fraction]:
-    """What the pipeline is called with, and the playback rate; everything that differs from the wish is
-    noted."""
-    accepted = inspect.signature(pipeline.__call__).parameters
-    rule = size_rule(pipeline)
-
-    def default(name: str) -> Any:
-        value = accepted[name].default if name in accepted else None
-        return None if value is inspect.Parameter.empty else value
-
-    if found.embedded:
-        request = _within_embedded(request, pipeline, note)
-    fps = request.fps if request.fps is not None else default("frame_rate") or rule.fps
-    if request.fps is not None and not found.embedded and "frame_rate" not in accepted and fps != rule.fps:
-        note(
-            adjustment("fps", fps, fps, f"playback only: this model's motion was learnt at {rule.fps:g} fps")
-        )
-    wished: dict[str, Any] = {
-        "negative_prompt": request.negative_prompt,
-        "num_frames": fit_frames(rule, request.seconds, fps, default("num_frames"), note),
-        "width": fit_side(rule, "width", request.width, default("width"), note),
-        "height": fit_side(rule, "height", request.height, default("height"), note),
-        "num_inference_steps": request.steps or default("num_inference_steps"),
-        "guidance_scale": default("guidance_scale")
-        if request.guidance_scale is None
-        else request.guidance_scale,
-        "frame_rate": fps,
-    }
-    for name, value in wished.items():
-        if name not in accepted and name != "frame_rate" and value is not None:
-            note(adjustment(name, value, None, f"{found.pipeline_class} has no such argument"))
-    arguments = {
-        k: v for k, v in wished.items() if k in accepted and (v is not None or k == "negative_prompt")
-    }
-    return arguments, Fraction(fps).limit_denominator(1001)
-
-
-def _within_embedded(
-    request: GenerationRequest, pipeline: Any, note: Callable[[dict[str, Any]], None]
-) -> GenerationRequest:
-    """The request cut to what the embedded model can do: its own size and rate, eight seconds."""
-    from dataclasses import replace
-
-    _, height, width = pipeline.native_size
-    for name, native in (("width", width), ("height", height)):
-        asked = getattr(request, name)
-        if asked not in (None, native):
-            note(adjustment(name, asked, native, "the embedded model draws one size; delivery scales it up"))
-    rate = float(pipeline.config.fps)
-    if request.fps not in (None, rate):
-        note(adjustment("fps", request.fps, rate, "the embedded model draws one frame rate"))
-    seconds = request.seconds
-    if seconds is not None and seconds > EMBEDDED_MAX_SECONDS:
-        note(
-            adjustment("seconds", seconds, EMBEDDED_MAX_SECONDS, "the embedded model drifts in longer clips")
-        )
-        seconds = EMBEDDED_MAX_SECONDS
-    return replace(request, width=width, height=height, fps=rate, seconds=seconds)
 
 
 def _follow(pipeline: Any, arguments: dict[str, Any], progress: Progress) -> None:

@@ -30,40 +30,6 @@ class SizeRule:
         return max(1, (side + self.side_multiple // 2) // self.side_multiple) * self.side_multiple
 
 
-# Class-name prefix -> rule, from the pipelines' own documentation. CogVideoX asks for 8k+1 although its VAE
-# compresses time by 4.
-_FAMILIES = {
-    "SpacetimePipeline": SizeRule(4, 0, 96, 12.0),
-    "Wan": SizeRule(4, 1, 16, 16.0),
-    "SkyReelsV2": SizeRule(4, 1, 16, 24.0),
-    "LTX2": SizeRule(8, 1, 32, 24.0),
-    "LTX": SizeRule(8, 1, 32, 25.0),
-    "CogVideoX": SizeRule(8, 1, 16, 8.0),
-    "Hunyuan": SizeRule(4, 1, 16, 24.0),
-    "Mochi": SizeRule(6, 1, 16, 30.0),
-}
-_TEMPORAL = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio", "vae_temporal_scale_factor")
-_SPATIAL = (
-    "vae_scale_factor_spatial",
-    "vae_spatial_compression_ratio",
-    "vae_spatial_scale_factor",
-    "vae_scale_factor",
-)
-
-
-def size_rule(pipeline: Any) -> SizeRule:
-    """The rule of a loaded pipeline: its family's, else what its VAE's scale factors imply."""
-    name = type(pipeline).__name__
-    for prefix, rule in _FAMILIES.items():
-        if name.startswith(prefix):
-            return rule
-    temporal = next((int(getattr(pipeline, a)) for a in _TEMPORAL if hasattr(pipeline, a)), 1)
-    spatial = next((int(getattr(pipeline, a)) for a in _SPATIAL if hasattr(pipeline, a)), 8)
-    patch = getattr(getattr(getattr(pipeline, "transformer", None), "config", None), "patch_size", 1)
-    patch = patch[-1] if isinstance(patch, (list, tuple)) else patch
-    return SizeRule(temporal, 1 if temporal > 1 else 0, spatial * (patch if isinstance(patch, int) else 1))
-
-
 def adjustment(what: str, asked: object, given: object, why: str) -> dict[str, Any]:
     """One JSON-able note of what the model got instead of what was asked."""
     return {"what": what, "asked": asked, "given": given, "why": why}

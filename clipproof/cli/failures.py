@@ -12,7 +12,13 @@ from types import FrameType
 from typing import NoReturn
 
 from clipproof.cli.output import say
-from generator.errors import GeneratorError, ModelNotFoundError, WeightsError
+from generator.errors import (
+    GeneratorError,
+    InsufficientMemoryError,
+    ModelNotFoundError,
+    QuantisationError,
+    WeightsError,
+)
 
 OK, VERIFIED_FALSE, USAGE, NO_PROVENANCE, POLICY, ENVIRONMENT, NOT_VOUCHED, BUG, INTERRUPTED = (
     0,
@@ -100,6 +106,8 @@ def exit_code(error: Exception) -> int:
     models = (
         ModelNotFoundError,
         WeightsError,
+        QuantisationError,
+        InsufficientMemoryError,
         HeadNotFound,
         EncoderUnavailable,
         EncoderError,

@@ -2,16 +2,19 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
 from clipproof.cli.changes import lines_of
+from clipproof.cli.failures import ENVIRONMENT, POLICY
+from clipproof.cli.forecast import plan_lines
 from clipproof.cli.output import Json, emit, out, progress, say
 
 if TYPE_CHECKING:
     from flows.production import Outcome
+    from flows.settings import Settings
 
 
 def produce(
@@ -22,7 +25,7 @@ def produce(
     seed: Annotated[int | None, typer.Option(help="Which of the possible clips; default 0.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A folder or hub id of a diffusers text-to-video model; default: embedded."),
+        typer.Option(help="A folder or hub id of a diffusers video model; default: embedded."),
     ] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What it should not show.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Length.")] = None,
@@ -31,6 +34,23 @@ def produce(
     fps: Annotated[float | None, typer.Option(help="Frames a second.")] = None,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance_scale: Annotated[float | None, typer.Option(help="How closely to follow the prompt.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="Picture that the clip starts from, for image-to-video models.")
+    ] = None,
+    last_image: Annotated[Path | None, typer.Option(help="Picture that the clip ends with.")] = None,
+    lora: Annotated[
+        list[Path] | None, typer.Option(help="LoRA (.safetensors) to fold into the weights; may be repeated.")
+    ] = None,
+    quantize: Annotated[
+        Literal["8bit", "4bit"] | None,
+        typer.Option(help="Weights of the large parts in fewer bits; needs CUDA and bitsandbytes."),
+    ] = None,
+    offload: Annotated[
+        Literal["auto", "none", "model", "sequential"] | None,
+        typer.Option(
+            help="Which weights wait in main memory: none, whole parts, every layer; default: what free memory asks."
+        ),
+    ] = None,
     run_id: Annotated[
         str | None, typer.Option(help="Name the run; the same name gives the same clip.")
     ] = None,
@@ -63,22 +83,27 @@ def produce(
         "fps": fps,
         "steps": steps,
         "guidance_scale": guidance_scale,
+        "image": None if image is None else str(image),
+        "last_image": None if last_image is None else str(last_image),
+        "lora": tuple(map(str, lora or ())),
+        "quantize": quantize,
         "run_id": run_id,
         "nonce": secrets.token_hex(8) if new else "",
         "accept_rewrite": accept_rewrite,
     }
-    if dry_run:
-        return _dry_run(prompt, options, as_json)
     from flows.settings import load_settings
 
-    settings = load_settings()
-    if production:
-        settings = settings.model_copy(update={"production": True})
+    chosen: dict[str, Any] = {"production": True} if production else {}
+    if offload is not None:
+        chosen["offload"] = offload
+    settings = load_settings().model_copy(update=chosen)
+    if dry_run:
+        return _dry_run(prompt, options, settings, as_json)
     with progress() as tell:
         outcome = produce_clip(prompt, out=out_path, settings=settings, say=say, progress=tell, **options)
     emit({"schema": "clipproof.produce/1", **asdict(outcome)}, as_json=as_json, text=lambda: _print(outcome))
     if outcome.status != "done":
-        raise typer.Exit(4)
+        raise typer.Exit(POLICY)
 
 
 def _print(outcome: "Outcome") -> None:
@@ -95,21 +120,30 @@ def _print(outcome: "Outcome") -> None:
         )
 
 
-def _dry_run(prompt: str, options: dict[str, Any], as_json: bool) -> None:
+def _dry_run(prompt: str, options: dict[str, Any], settings: "Settings", as_json: bool) -> None:
     from flows.policies import guard_in_force, policy_in_force
     from flows.production import Job
-    from flows.settings import load_settings
-    from generator import safety
+    from generator import plan_generation, safety
+    from generator.errors import InsufficientMemoryError
 
-    settings = load_settings()
     job = Job(prompt=prompt, **options)
-    request = asdict(job.request())
+    request = job.request()
     decision = safety.check_prompt(prompt, policy=policy_in_force(settings), guard=guard_in_force(settings))
+    offload = None if settings.offload == "auto" else settings.offload
+    plan = plan_generation(request, offload=offload, download=False)
+    report = plan.report(settings.threads, settings.work_folder)
+    problem = None
+    try:
+        plan.check(settings.work_folder)
+    except InsufficientMemoryError as error:
+        problem = {"error": str(error), "hint": error.hint}
     data = {
         "schema": "clipproof.plan/1",
         "run_key": job.run_key,
         "decision": decision.as_record(),
-        "request": request,
+        "request": asdict(request),
+        "plan": report,
+        "problem": problem,
     }
 
     def text() -> None:
@@ -120,10 +154,14 @@ def _dry_run(prompt: str, options: dict[str, Any], as_json: bool) -> None:
             out.print(f"  proposed: {escape(decision.rewrite)}")
         for line in lines_of(decision.changes):
             out.print(f"    {line}")
-        for name, value in request.items():
-            if value is not None:
-                out.print(f"  {name}: {escape(str(value))}")
+        for line in plan_lines(report):
+            out.print(f"  {escape(line)}")
+        if problem is not None:
+            say(f"error: {problem['error']}", style="red")
+            say(f"       {problem['hint']}")
 
     emit(data, as_json=as_json, text=text)
     if decision.action in ("block", "review", "rewrite"):
-        raise typer.Exit(4)
+        raise typer.Exit(POLICY)
+    if problem is not None:
+        raise typer.Exit(ENVIRONMENT)

@@ -141,7 +141,7 @@ def test_shipped_weights_that_were_changed_are_refused(tmp_path: Path) -> None:
     weights = next((tmp_path / "w").rglob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     with pytest.raises(WeightsError, match="SHA256SUMS"):
-        find_model(str(tmp_path / "w"))
+        _ = find_model(str(tmp_path / "w")).weights_digest
     write_digests(tmp_path / "w")
     assert find_model(str(tmp_path / "w")).weights_licence == "Apache-2.0"
 
@@ -175,7 +175,9 @@ def test_a_hub_id_without_a_hub_is_an_error_with_a_hint(monkeypatch: pytest.Monk
     [
         ("not json", ModelNotFoundError),
         ("{}", ModelNotFoundError),
-        ('{"_class_name": "WanImageToVideoPipeline"}', UnsupportedModelError),
+        ('["WanPipeline"]', ModelNotFoundError),
+        ('{"_class_name": "CogVideoXVideoToVideoPipeline"}', UnsupportedModelError),
+        ('{"_class_name": "AutoencoderKLWan"}', UnsupportedModelError),
         ('{"_class_name": "StableDiffusionPipeline"}', UnsupportedModelError),
         ('{"_class_name": "NobodysPipeline"}', UnsupportedModelError),
         ('{"_class_name": "WanPipeline"}', WeightsError),
