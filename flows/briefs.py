@@ -28,6 +28,8 @@ _ASKED_OF_THE_MODEL = {
     "last_image",
     "lora",
     "quantize",
+    "loop",
+    "enhance",
 }
 
 
@@ -96,6 +98,8 @@ class Brief(BaseModel):
     last_image: str | None = Field(None, description="Picture that every clip ends with.")
     lora: list[str] = []
     quantize: Literal["8bit", "4bit"] | None = None
+    loop: bool = False
+    enhance: bool = False
     accept_rewrite: bool = Field(
         False, description="Use the policy's rewrites instead of leaving those prompts out."
     )

@@ -46,6 +46,8 @@ class Job:
     last_image: str | None = None
     lora: tuple[str, ...] = ()
     quantize: Literal["8bit", "4bit"] | None = None
+    loop: bool = False
+    enhance: bool = False
     run_id: str | None = None  # the run key, where the caller chooses it
     nonce: str = ""  # makes another clip of an equal request
     accept_rewrite: bool = False
@@ -69,7 +71,7 @@ class Job:
         """
         asked = asdict(self)
         canonical = self.request().canonical()
-        for name in ("image", "last_image", "lora", "quantize"):
+        for name in ("image", "last_image", "lora", "quantize", "loop", "enhance"):
             del asked[name]
             if name in canonical:
                 asked[name] = canonical[name]

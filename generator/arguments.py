@@ -9,14 +9,11 @@ from typing import Any
 
 from .errors import RequestError
 from .families import Family, latents_of, patch_of
-from .loading import load_pipeline
 from .models import FoundModel, pipeline_type
 from .pictures import Picture
 from .request import GenerationRequest
 from .sizes import SizeRule, adjustment, fit_frames, fit_side
 
-EMBEDDED_MAX_SECONDS = 8.0
-"""Beyond, the embedded model's continuation drifts; a longer wish is cut and told."""
 MAX_SHAPE = 4.0
 """A clip takes the shape of its picture up to four to one; no model was trained on longer ones."""
 
@@ -47,7 +44,7 @@ def settle_arguments(
         return recommended if recommended is not None else None if value is inspect.Parameter.empty else value
 
     if found.embedded:
-        request = _within_embedded(request, load_pipeline(found, device, dtype), note)
+        request = _within_embedded(request, note)
     fps = request.fps if request.fps is not None else default("frame_rate") or rule.fps
     if request.fps is not None and not found.embedded and "frame_rate" not in accepted and fps != rule.fps:
         note(
@@ -68,6 +65,7 @@ def settle_arguments(
         if request.guidance_scale is None
         else request.guidance_scale,
         "frame_rate": fps,
+        "loop": request.loop or None,
     }
     if request.guidance_scale is None and family.guidance_scale_2 is not None:
         wished["guidance_scale_2"] = family.guidance_scale_2
@@ -127,20 +125,20 @@ def _recommended_size(
     return rule.nearest_side(round(sides[0])), rule.nearest_side(round(sides[1]))
 
 
-def _within_embedded(request: GenerationRequest, pipeline: Any, note: Note) -> GenerationRequest:
-    """The request cut to what the embedded model can do: its own size and rate, eight seconds."""
-    _, height, width = pipeline.native_size
-    for name, native in (("width", width), ("height", height)):
-        asked = getattr(request, name)
-        if asked not in (None, native):
-            note(adjustment(name, asked, native, "the embedded model draws one size; delivery scales it up"))
-    rate = float(pipeline.config.fps)
-    if request.fps not in (None, rate):
-        note(adjustment("fps", request.fps, rate, "the embedded model draws one frame rate"))
-    seconds = request.seconds
-    if seconds is not None and seconds > EMBEDDED_MAX_SECONDS:
-        note(
-            adjustment("seconds", seconds, EMBEDDED_MAX_SECONDS, "the embedded model drifts in longer clips")
-        )
-        seconds = EMBEDDED_MAX_SECONDS
-    return replace(request, width=width, height=height, fps=rate, seconds=seconds)
+def _within_embedded(request: GenerationRequest, note: Note) -> GenerationRequest:
+    """The request cut to what the embedded model can do: one of its formats, and its rate."""
+    from .spacetime.physics import FPS
+    from .spacetime.pipeline import FORMATS
+
+    width, height = request.width, request.height
+    if (width, height) != (None, None):
+        shape = math.log((width or height or 1) / (height or width or 1))
+        given = min(FORMATS, key=lambda size: abs(math.log(size[1] / size[0]) - shape))
+        why = "the embedded model draws 256x256, 320x180 and 180x320; delivery scales it up"
+        for name, asked, side in (("width", width, given[1]), ("height", height, given[0])):
+            if asked not in (None, side):
+                note(adjustment(name, asked, side, why))
+        height, width = given
+    if request.fps not in (None, FPS):
+        note(adjustment("fps", request.fps, FPS, "the embedded model draws one frame rate"))
+    return replace(request, width=width, height=height, fps=float(FPS))

@@ -211,10 +211,11 @@ def patch_of(found: "FoundModel") -> tuple[int, int]:
 
 
 def _embedded(found: "FoundModel") -> Family:
-    """The embedded model draws one size at one rate, which its pipeline and its configs state."""
-    latents = latents_of(found, Latents(spatial=24))
-    rule = SizeRule(latents.temporal, 0, 1, float(found.index.get("fps") or 12))
-    return Family("embedded", rule, latents, "its own model card")
+    """The embedded model draws a few formats at one rate, which its pipeline and its configs state."""
+    latents = latents_of(found, Latents(spatial=16))
+    latents = replace(latents, spatial=2 * latents.spatial)  # its refiner doubles the size
+    rule = SizeRule(latents.temporal, 0, 1, float(found.index.get("fps") or 24))
+    return Family("embedded", rule, latents, "its own model card", frames=48, width=256, height=256, passes=1)
 
 
 def _unknown(found: "FoundModel") -> Family:

@@ -37,7 +37,9 @@ class GenerationRequest:
     local folder, or a hub id. ``seconds`` up to 60, ``width`` and ``height`` in pixels, ``fps`` in Hz.
     ``image`` and ``last_image``: paths of the pictures that the clip starts from and ends with. ``lora``:
     paths of safetensors files that are folded into the weights, at most 8. ``quantize``: the weights of the
-    large parts in 8 or 4 bits; it changes the frames, and so it is part of what is asked. Raises
+    large parts in 8 or 4 bits; it changes the frames, and so it is part of what is asked. ``loop``: the end
+    leads back to the beginning, where the model can. ``enhance``: words are added for what the prompt leaves
+    open, and recorded. Raises
     :class:`RequestError` for anything else and for files that cannot be used, so that a request that exists
     is a request that makes sense.
     """
@@ -56,6 +58,8 @@ class GenerationRequest:
     last_image: str | None = None
     lora: tuple[str, ...] = ()
     quantize: Quantize | None = None
+    loop: bool = False
+    enhance: bool = False
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -77,6 +81,9 @@ class GenerationRequest:
         self._check_number("steps", 0, MAX_STEPS, whole=True)
         self._check_number("guidance_scale", -1e-9, MAX_GUIDANCE, whole=False)
         self._check_files()
+        for name in ("loop", "enhance"):
+            if not isinstance(getattr(self, name), bool):
+                raise RequestError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.quantize not in (None, *get_args(Quantize)):
             raise RequestError(
                 f"quantize must be one of {', '.join(get_args(Quantize))}, not {self.quantize!r}"
@@ -119,7 +126,7 @@ class GenerationRequest:
         """The request as JSON-able values with one spelling: NFC text, floats for real numbers, no alias.
 
         A file is the SHA-256 of its bytes, wherever it lies. What came after the first edition (pictures, LoRAs,
-        quantised weights) is left out where it is not asked for, so that older requests keep their digests.
+        quantised weights, loops, enhancing) is left out where it is not asked for, so that older requests keep their digests.
         """
         fields = asdict(self)
         for name in ("image", "last_image"):
@@ -127,7 +134,7 @@ class GenerationRequest:
             if path is not None:
                 fields[name] = {"sha256": file_sha256(path, name)}
         fields["lora"] = [{"sha256": file_sha256(path, "lora")} for path in self.lora]
-        for name in ("lora", "quantize"):
+        for name in ("lora", "quantize", "loop", "enhance"):
             if not fields[name]:
                 del fields[name]
         for name in ("prompt", "negative_prompt"):

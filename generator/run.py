@@ -56,11 +56,36 @@ def generate(
             _follow(pipeline, arguments, progress)
         # The CPU's generator: the same noise whichever device denoises it.
         generator = torch.Generator("cpu").manual_seed(request.seed)
-        output = pipeline(prompt=request.prompt, generator=generator, output_type="np", **arguments)
-    frames = _to_uint8(output.frames[0])
-    return Generated(
-        frames, plan.fps, _params(request, plan, pipeline, frames.shape, output, threads, digest)
-    )
+        prompt, added = _enhanced(request)
+        if plan.found.embedded:
+            output = pipeline(prompt=prompt, generator=generator, output_type="latent", **arguments)
+            frames = _decoded(pipeline, output, arguments)
+        else:
+            output = pipeline(prompt=prompt, generator=generator, output_type="np", **arguments)
+            frames = _to_uint8(output.frames[0])
+    params = _params(request, plan, pipeline, frames.shape, output, threads, digest)
+    if request.enhance:
+        params["enhanced"] = {"prompt": prompt, "added": added}
+    return Generated(frames, plan.fps, params)
+
+
+def _enhanced(request: GenerationRequest) -> tuple[str, list[dict[str, str]]]:
+    """The prompt that the model gets, and what was added to what was asked."""
+    if not request.enhance:
+        return request.prompt, []
+    from .spacetime.enhance import enhance
+
+    done = enhance(request.prompt, request.seed)
+    return done.prompt, [{"slot": slot, "value": value, "words": words} for slot, value, words in done.added]
+
+
+def _decoded(pipeline: Any, output: Any, arguments: dict[str, Any]) -> Any:
+    """The embedded model's frames, decoded piece by piece: a minute in floats would take gigabytes."""
+    import numpy as np
+
+    size = arguments.get("height") or 256, arguments.get("width") or 256
+    pieces = pipeline.decode_windows(output.frames[:1], size)
+    return np.concatenate([_to_uint8(piece.permute(0, 2, 3, 1).numpy()) for piece in pieces])
 
 
 _FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, MemoryError)
@@ -120,6 +145,7 @@ def _params(
         "native_size": {"frames": shape[0], "height": shape[1], "width": shape[2]},
         "fps": float(plan.fps),
         "prompt_report": output.readings[0].report() if found.embedded else None,
+        "scenes": output.scenes[0] if found.embedded else None,
         "adjustments": list(plan.adjustments),
         "device": loading.device,
         "dtype": loading.dtype,

@@ -45,6 +45,10 @@ def produce(
         Literal["8bit", "4bit"] | None,
         typer.Option(help="Weights of the large parts in fewer bits; needs CUDA and bitsandbytes."),
     ] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="The end leads back to the beginning.")] = False,
+    enhance: Annotated[
+        bool, typer.Option("--enhance", help="Add words for what the prompt leaves open, and record them.")
+    ] = False,
     offload: Annotated[
         Literal["auto", "none", "model", "sequential"] | None,
         typer.Option(
@@ -87,6 +91,8 @@ def produce(
         "last_image": None if last_image is None else str(last_image),
         "lora": tuple(map(str, lora or ())),
         "quantize": quantize,
+        "loop": loop,
+        "enhance": enhance,
         "run_id": run_id,
         "nonce": secrets.token_hex(8) if new else "",
         "accept_rewrite": accept_rewrite,
