@@ -126,7 +126,8 @@ class GenerationRequest:
         """The request as JSON-able values with one spelling: NFC text, floats for real numbers, no alias.
 
         A file is the SHA-256 of its bytes, wherever it lies. What came after the first edition (pictures, LoRAs,
-        quantised weights, loops, enhancing) is left out where it is not asked for, so that older requests keep their digests.
+        quantised weights, loops, enhancing) is left out where it is not asked for, so that older requests keep
+        their digests.
         """
         fields = asdict(self)
         for name in ("image", "last_image"):
