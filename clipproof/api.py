@@ -26,9 +26,9 @@ def produce(
     """A clip from a prompt: decided, generated, marked, signed, audited, recorded.
 
     `options` are the fields of `flows.production.Job`: seed, model, negative_prompt, seconds, width, height, fps,
-    steps, guidance_scale, image, last_image, lora, quantize, loop, enhance, run_id, nonce, accept_rewrite. `out`: a file or a
-    folder; default: the current folder. Equal jobs give the same clip. The outcome's `status` is `done`, or says why there is
-    no clip. Runs a Prefect flow on the local server, which is started if need be.
+    steps, guidance_scale, image, last_image, lora, quantize, loop, enhance, run_id, nonce, accept_rewrite.
+    `out`: a file or a folder; default: the current folder. Equal jobs give the same clip. The outcome's `status` is
+    `done`, or says why there is no clip. Runs a Prefect flow on the local server, which is started if need be.
     """
     from flows import runtime
     from flows.home import check_signer
