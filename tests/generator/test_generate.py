@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny_plugins
 import torch
+from PIL import Image
 
 import generator
 from generator import GenerationRequest, GeneratorError, generate, upscale
@@ -37,9 +38,9 @@ def adjusted(params: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
 def test_the_embedded_model_makes_a_clip_and_says_exactly_how() -> None:
     request = GenerationRequest("a red ball bounces on grass with a dragon", seed=3, steps=2)
     clip = generate(request, device="cpu")
-    assert clip.frames.shape == (24, 96, 96, 3)
+    assert clip.frames.shape == (48, 256, 256, 3)
     assert clip.frames.dtype == np.uint8
-    assert clip.fps == Fraction(12)
+    assert clip.fps == Fraction(24)
     params = json.loads(json.dumps(clip.params))
     assert params["model"] == "embedded"
     assert params["weights_licence"] == "Apache-2.0"
@@ -56,6 +57,8 @@ def test_the_embedded_model_makes_a_clip_and_says_exactly_how() -> None:
     assert params["prompt_report"]["ignored"] == ["dragon"]
     assert params["prompt_report"]["understood"]["color"] == "red"
     assert params["request_digest"] == request.digest()
+    assert params["scenes"][0]["color"] == "red"
+    assert {"light", "backdrop", "weather"} <= params["scenes"][0].keys()  # left open, drawn and told
 
 
 def test_the_same_request_gives_the_same_bytes_whatever_was_made_before() -> None:
@@ -67,27 +70,58 @@ def test_the_same_request_gives_the_same_bytes_whatever_was_made_before() -> Non
 
 
 def test_what_the_embedded_model_cannot_do_is_adjusted_and_told() -> None:
-    request = GenerationRequest("a ball rolls", seconds=2.2, width=1280, height=720, fps=24, steps=1)
+    request = GenerationRequest("a ball rolls", seconds=0.3, width=1280, height=720, fps=30, steps=1)
     clip = generate(request, device="cpu")
-    assert clip.frames.shape == (28, 96, 96, 3)
+    assert clip.frames.shape == (8, 180, 320, 3)
     assert adjusted(clip.params) == {
-        "width": (1280, 96),
-        "height": (720, 96),
-        "fps": (24, 12.0),
-        "frames": (26, 28),
+        "width": (1280, 320),
+        "height": (720, 180),
+        "fps": (30, 24.0),
+        "frames": (7, 8),
     }
 
 
-def test_a_minute_is_cut_to_what_the_embedded_model_can_hold() -> None:
-    clip = generate(GenerationRequest("a ball rolls", seconds=60, steps=1), device="cpu")
-    assert len(clip.frames) == 96
-    assert adjusted(clip.params)["seconds"] == (60, 8.0)
+@pytest.mark.parametrize(
+    ("width", "height", "shape"),
+    [(1080, 1920, (320, 180)), (900, 1000, (256, 256)), (None, 300, (256, 256)), (4000, 300, (180, 320))],
+)
+def test_the_nearest_format_is_drawn(width: int | None, height: int, shape: tuple[int, int]) -> None:
+    clip = generate(
+        GenerationRequest("a ball rolls", seconds=0.1, width=width, height=height, steps=1), device="cpu"
+    )
+    assert clip.frames.shape[1:3] == shape
+
+
+def test_a_loop_and_added_words_are_part_of_the_request_and_recorded() -> None:
+    plain = GenerationRequest("a red ball", seconds=0.5, steps=1)
+    request = GenerationRequest("a red ball", seconds=0.5, steps=1, loop=True, enhance=True)
+    assert plain.digest() != request.digest()
+    params = generate(request, device="cpu").params
+    assert params["enhanced"]["prompt"].startswith("a red ball")
+    assert {entry["slot"] for entry in params["enhanced"]["added"]} >= {"event", "light", "ground"}
+    assert params["arguments"]["loop"] is True
+    assert "enhanced" not in generate(plain, device="cpu").params
+
+
+def test_pictures_that_a_clip_begins_and_ends_with_reach_the_embedded_model(tmp_path: Path) -> None:
+    frames = generate(GenerationRequest("a red ball rolls", seconds=0.2, steps=1), device="cpu").frames
+    for name, frame in (("a.png", frames[0]), ("b.png", frames[-1])):
+        Image.fromarray(frame).save(tmp_path / name)
+    request = GenerationRequest(
+        "a red ball rolls",
+        seconds=0.5,
+        steps=1,
+        image=str(tmp_path / "a.png"),
+        last_image=str(tmp_path / "b.png"),
+    )
+    params = generate(request, device="cpu").params
+    assert params["pictures"].keys() == {"image", "last_image"}
 
 
 def test_progress_counts_every_step_over_all_windows() -> None:
     calls: list[tuple[int, int]] = []
     generate(
-        GenerationRequest("a ball rolls", seconds=3, steps=2),
+        GenerationRequest("a ball rolls", seconds=1.3, steps=2),
         device="cpu",
         progress=lambda *call: calls.append(call),
     )
@@ -96,7 +130,7 @@ def test_progress_counts_every_step_over_all_windows() -> None:
 
 def test_generation_leaves_the_thread_count_as_it_was() -> None:
     torch.set_num_threads(2)
-    generate(GenerationRequest("a ball rolls", steps=1), device="cpu")
+    generate(GenerationRequest("a ball rolls", steps=1, seconds=0.1), device="cpu")
     assert torch.get_num_threads() == 2
 
 
