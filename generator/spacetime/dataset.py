@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from .physics import Layout, sample_scenes
+from .physics import LAYOUT_TENSORS, Layout, sample_scenes
 from .tokenizer import PATCH_FRAMES, SpacetimeTokenizer, token_cover
 from .world import render
 
@@ -21,7 +21,6 @@ WINDOW = 6
 """Latent frames of a training window: one second."""
 GRIDS = ((8, 8), (6, 10), (8, 8), (10, 6), (8, 8))
 """Formats (rows, columns of tokens), shard by shard in turn: square, 5:3, square, 3:5, square."""
-_TENSORS = ("xy", "tilt", "radius", "kind", "color", "camera", "drift", "ids")
 
 
 def fit_tokenizer(folder: Path, channels: int, clips: int = 500) -> SpacetimeTokenizer:
@@ -47,7 +46,7 @@ def write_shard(folder: Path, number: int, tokenizer: SpacetimeTokenizer, clips:
         latents.append(tokenizer.encode(video[index]).bfloat16())
         shares.append(token_cover(cover[index]).half())
     shard: dict[str, Any] = {"latents": torch.cat(latents), "cover": torch.cat(shares), "grid": grid}
-    shard |= {name: getattr(layout, name) for name in _TENSORS}
+    shard |= {name: getattr(layout, name) for name in LAYOUT_TENSORS}
     partial = path.with_suffix(".partial")
     torch.save(shard, partial)
     partial.replace(path)  # a reader never sees half a shard
@@ -58,6 +57,6 @@ def load_shards(folder: Path, have: int = 0) -> list[tuple[torch.Tensor, torch.T
     loaded = []
     for path in sorted(folder.glob("shard-*.pt"))[have:]:
         shard = torch.load(path, weights_only=True)
-        layout = Layout(**{name: shard[name] for name in _TENSORS}, grid=tuple(shard["grid"]))
+        layout = Layout(**{name: shard[name] for name in LAYOUT_TENSORS}, grid=tuple(shard["grid"]))
         loaded.append((shard["latents"], shard["cover"], layout))
     return loaded

@@ -6,6 +6,7 @@ Every event goes on for as long as one looks: walls reflect, what lies still is 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -92,8 +93,17 @@ class Layout:
         return replace(self, **moving)
 
     def __getitem__(self, index: Tensor | slice) -> "Layout":
-        names = ("xy", "tilt", "radius", "kind", "color", "camera", "drift", "ids")
-        return replace(self, **{name: getattr(self, name)[index] for name in names})
+        return replace(self, **{name: getattr(self, name)[index] for name in LAYOUT_TENSORS})
+
+    @classmethod
+    def join(cls, layouts: Sequence["Layout"]) -> "Layout":
+        """Layouts of one format and length, as one batch."""
+        joined = {name: torch.cat([getattr(one, name) for one in layouts]) for name in LAYOUT_TENSORS}
+        return cls(**joined, grid=layouts[0].grid)
+
+
+LAYOUT_TENSORS: Final = ("xy", "tilt", "radius", "kind", "color", "camera", "drift", "ids")
+"""The fields of a :class:`Layout` that have a batch dimension."""
 
 
 def extent(grid: tuple[int, int]) -> tuple[float, float]:

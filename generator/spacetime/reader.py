@@ -116,10 +116,11 @@ class LayoutReader(ModelMixin, ConfigMixin):
 
 def reader_loss(reader: nn.Module, latents: Tensor, layout: Layout) -> Tensor:
     """Cross-entropy of what is seen, and absolute errors of where it is."""
-    read = reader(latents)
+    device = next(reader.parameters()).device
+    read = reader(latents.to(device))
     frames = latents.shape[1]
-    loss = torch.zeros(())
-    labels = visible(layout.ids)
+    loss = torch.zeros((), device=device)
+    labels = visible(layout.ids).to(device)
     first = 0
     for slot, size in enumerate(SLOT_SIZES):
         logits = read.concepts[..., first : first + size].flatten(0, 1)
@@ -128,14 +129,14 @@ def reader_loss(reader: nn.Module, latents: Tensor, layout: Layout) -> Tensor:
             wanted = (labels[:, slot] - 1).repeat_interleave(frames)
             if (wanted >= 0).any():
                 loss = loss + F.cross_entropy(logits, wanted, ignore_index=-1)
-    kind = layout.kind[:, None].expand(-1, frames, -1)
+    kind = layout.kind.to(device)[:, None].expand(-1, frames, -1)
     loss = loss + F.cross_entropy(read.kind.flatten(0, 2), kind.flatten())
-    color = torch.where(moves(layout.kind), layout.color, -1)[:, None].expand(-1, frames, -1)
+    color = torch.where(moves(layout.kind), layout.color, -1).to(device)[:, None].expand(-1, frames, -1)
     loss = loss + F.cross_entropy(read.color.flatten(0, 2), color.flatten(), ignore_index=-1)
-    moving = moves(layout.kind)[:, None, None, :, None]
-    gap = (read.plan - to_plan(layout)).abs().unflatten(-1, (PATCH_FRAMES, OBJECTS, STATE))
+    moving = moves(layout.kind).to(device)[:, None, None, :, None]
+    gap = (read.plan - to_plan(layout).to(device)).abs().unflatten(-1, (PATCH_FRAMES, OBJECTS, STATE))
     loss = loss + 4 * (gap * moving).sum() / (moving.expand_as(gap).sum() + 1)
-    return loss + 2 * (read.scenery - scenery_targets(layout)).abs().mean()
+    return loss + 2 * (read.scenery - scenery_targets(layout).to(device)).abs().mean()
 
 
 def read_concepts(read: Reading, frame: int, stated: Tensor) -> Tensor:

@@ -131,6 +131,11 @@ def known_frames(b: int, frames: int, share: float) -> Tensor:
     return known & ~known.all(1, keepdim=True)
 
 
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's weights lie: batches are drawn on the CPU and follow it."""
+    return next((p.device for p in network.parameters()), torch.device("cpu"))
+
+
 def painter_loss(painter: nn.Module, x: Tensor, cover: Tensor, layout: Layout, recipe: Painting) -> Tensor:
     """E || v(z, sigma) - (e - x) ||^2 over noisy frames, z = (1 - sigma) x + sigma e; objects weigh more.
 
@@ -141,17 +146,11 @@ def painter_loss(painter: nn.Module, x: Tensor, cover: Tensor, layout: Layout, r
     sigma = torch.sigmoid(recipe.sigma_mean + recipe.sigma_std * torch.randn(b, 1)).repeat(1, frames)
     known = known_frames(b, frames, recipe.known_share)
     sigma = torch.where(known, recipe.known_noise * torch.rand(b, 1), sigma)
+    told = (layout.ids, scenery_features(layout), object_features(layout), layout.kind, layout.color)
+    x, cover, sigma, known, *told = (t.to(device_of(painter)) for t in (x, cover, sigma, known, *told))
     s = sigma[:, :, None, None, None]
     z = (1 - s) * x + s * torch.randn_like(x)
-    x_hat = painter(
-        z,
-        1000 * sigma,
-        layout.ids,
-        scenery_features(layout),
-        object_features(layout),
-        layout.kind,
-        layout.color,
-    ).sample
+    x_hat = painter(z, 1000 * sigma, *told).sample
     weight = (1 + recipe.object_weight * (3 * cover).clamp(max=1)) * ~known[:, :, None, None]
     error = (x_hat - x).square().mean(-1) / sigma[:, :, None, None].clamp_min(0.1) ** 2
     loss: Tensor = (weight * error).sum() / weight.sum()
@@ -180,7 +179,7 @@ class Painter:
             span = slice(first, first + frames)
             parts.append((latents[rows, span].float(), cover[rows, span].float(), window))
         latents, cover, layouts = zip(*parts, strict=True)
-        return torch.cat(latents), torch.cat(cover), join(layouts)
+        return torch.cat(latents), torch.cat(cover), Layout.join(layouts)
 
     def __call__(self, painter: nn.Module, progress: float) -> Tensor:
         if time.monotonic() - self.looked > 60:
@@ -220,10 +219,12 @@ def planner_loss(planner: nn.Module, layout: Layout, recipe: Planning) -> Tensor
     sigma = torch.sigmoid(recipe.sigma_mean + recipe.sigma_std * torch.randn(b, 1)).repeat(1, frames)
     known = known_frames(b, frames, recipe.known_share)
     sigma = torch.where(known, recipe.known_noise * torch.rand(b, 1), sigma)
+    moving = moves(layout.kind).repeat(1, PATCH_FRAMES).repeat_interleave(STATE, 1)[:, None]  # [B, 1, C]
+    told = (layout.ids, surroundings(layout))
+    x, sigma, known, moving, *told = (t.to(device_of(planner)) for t in (x, sigma, known, moving, *told))
     s = sigma[:, :, None]
     z = (1 - s) * x + s * torch.randn_like(x)
-    x_hat = planner(z, 1000 * sigma, layout.ids, surroundings(layout)).sample
-    moving = moves(layout.kind).repeat(1, PATCH_FRAMES).repeat_interleave(STATE, 1)[:, None]  # [B, 1, C]
+    x_hat = planner(z, 1000 * sigma, *told).sample
     weight = moving * ~known[:, :, None] / s.clamp_min(0.05) ** 2
     loss: Tensor = (weight * (x_hat - x).square()).sum() / (moving * ~known[:, :, None]).sum()
     return loss
@@ -261,7 +262,7 @@ class Refiner:
                     yield decoded[:, 2:6], fine[pick, 2:6]  # around the seam in time
 
     def __call__(self, refiner: nn.Module, progress: float) -> Tensor:
-        decoded, fine = next(self.batches)
+        decoded, fine = (t.to(device_of(refiner)) for t in next(self.batches))
         out = refiner(decoded)
         loss: Tensor = (out - fine).abs().mean()
         for dim in (-1, -2):  # edges count twice
@@ -298,12 +299,6 @@ def train_reader(out: Path, minutes: float, recipe: Reading, schedule: Schedule)
     return fit(reader, Reader(out, recipe), out / "reader.pt", minutes, schedule, recipe)
 
 
-def join(layouts: tuple[Layout, ...]) -> Layout:
-    """Layouts of one format and length, as one batch."""
-    names = ("xy", "tilt", "radius", "kind", "color", "camera", "drift", "ids")
-    return Layout(**{n: torch.cat([getattr(p, n) for p in layouts]) for n in names}, grid=layouts[0].grid)
-
-
 def optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for all else."""
     inside = [
@@ -325,14 +320,15 @@ def fit(
     network: nn.Module, losses: Losses, path: Path, minutes: float, schedule: Schedule, recipe: Any
 ) -> nn.Module:
     """Train ``network`` until ``minutes`` of wall-clock time are used up, over all restarts; the state is kept
-    in ``path``. Returns the averaged network."""
+    in ``path``. Returns the averaged network. Runs on the accelerator, where there is one."""
     torch.manual_seed(schedule.seed)
+    network = network.to("cuda" if torch.cuda.is_available() else "cpu")
     ema = copy.deepcopy(network)
     opts = optimizers(network, schedule)
     recent: list[float] = []
     step, used = 0, 0.0
     if path.exists():
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=device_of(network))
         network.load_state_dict(state["model"])
         ema.load_state_dict(state["ema"])
         for opt, saved in zip(opts, state["optimizers"], strict=True):
