@@ -8,6 +8,7 @@ a number of steps.
 
 import argparse
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -44,6 +45,8 @@ class Schedule:
     """Share of the run after which the rate falls linearly to 2 %."""
     ema_decay: float = 0.995
     seed: int = 0
+    most_steps: int | None = None
+    """End after so many steps, if that comes before the end of the time."""
 
     def rate(self, progress: float, step: int) -> float:
         cooldown = min(1.0, max(0.02, (1 - progress) / (1 - self.cooldown_from)))
@@ -345,8 +348,8 @@ def fit(
         partial.replace(path)
 
     last, last_save = time.monotonic(), used
-    while used < 60 * minutes:
-        progress = used / (60 * minutes)
+    most = schedule.most_steps or math.inf
+    while (progress := max(used / (60 * minutes), step / most)) < 1:
         loss = losses(network, progress)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
