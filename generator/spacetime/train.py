@@ -100,7 +100,7 @@ class Refining:
     """Scenes that are rendered at once, four frames of each."""
     reuse: int = 4
     batch: int = 8
-    latent_noise: float = 0.12
+    latent_noise: float = 0.3
     """Most noise on the latents: the painter's are not exact either."""
     edge_weight: float = 1.0
 
