@@ -12,12 +12,13 @@ def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
     """The nearest matrix with orthonormal rows or columns, nearly: Newton-Schulz with the quintic of Jordan
     et al., which brings all singular values to about 0.7-1.2."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.mT if matrix.shape[-2] > matrix.shape[-1] else matrix
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x: Tensor = matrix.mT if tall else matrix
     x = x / (x.norm() + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if matrix.shape[-2] > matrix.shape[-1] else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):

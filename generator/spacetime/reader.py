@@ -119,7 +119,7 @@ def reader_loss(reader: nn.Module, latents: Tensor, layout: Layout) -> Tensor:
     device = next(reader.parameters()).device
     read = reader(latents.to(device))
     frames = latents.shape[1]
-    loss = torch.zeros((), device=device)
+    loss: Tensor = torch.zeros((), device=device)
     labels = visible(layout.ids).to(device)
     first = 0
     for slot, size in enumerate(SLOT_SIZES):
@@ -136,7 +136,8 @@ def reader_loss(reader: nn.Module, latents: Tensor, layout: Layout) -> Tensor:
     moving = moves(layout.kind).to(device)[:, None, None, :, None]
     gap = (read.plan - to_plan(layout).to(device)).abs().unflatten(-1, (PATCH_FRAMES, OBJECTS, STATE))
     loss = loss + 4 * (gap * moving).sum() / (moving.expand_as(gap).sum() + 1)
-    return loss + 2 * (read.scenery - scenery_targets(layout).to(device)).abs().mean()
+    loss = loss + 2 * (read.scenery - scenery_targets(layout).to(device)).abs().mean()
+    return loss
 
 
 def read_concepts(read: Reading, frame: int, stated: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ class SpacetimeRefiner(ModelMixin, ConfigMixin):
         self.first = nn.Conv2d(36, width, 3, padding=1)
         self.inner = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(num_layers))
         self.last = nn.Conv2d(width, 48, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, video: Tensor) -> Tensor:
         """Not clamped, for training; see :meth:`refine`."""

@@ -149,7 +149,7 @@ def painter_loss(painter: nn.Module, x: Tensor, cover: Tensor, layout: Layout, r
     sigma = torch.sigmoid(recipe.sigma_mean + recipe.sigma_std * torch.randn(b, 1)).repeat(1, frames)
     known = known_frames(b, frames, recipe.known_share)
     sigma = torch.where(known, recipe.known_noise * torch.rand(b, 1), sigma)
-    told = (layout.ids, scenery_features(layout), object_features(layout), layout.kind, layout.color)
+    told = [layout.ids, scenery_features(layout), object_features(layout), layout.kind, layout.color]
     x, cover, sigma, known, *told = (t.to(device_of(painter)) for t in (x, cover, sigma, known, *told))
     s = sigma[:, :, None, None, None]
     z = (1 - s) * x + s * torch.randn_like(x)
@@ -223,7 +223,7 @@ def planner_loss(planner: nn.Module, layout: Layout, recipe: Planning) -> Tensor
     known = known_frames(b, frames, recipe.known_share)
     sigma = torch.where(known, recipe.known_noise * torch.rand(b, 1), sigma)
     moving = moves(layout.kind).repeat(1, PATCH_FRAMES).repeat_interleave(STATE, 1)[:, None]  # [B, 1, C]
-    told = (layout.ids, surroundings(layout))
+    told = [layout.ids, surroundings(layout)]
     x, sigma, known, moving, *told = (t.to(device_of(planner)) for t in (x, sigma, known, moving, *told))
     s = sigma[:, :, None]
     z = (1 - s) * x + s * torch.randn_like(x)
@@ -341,7 +341,7 @@ def fit(
 
     def save() -> None:
         partial = path.with_suffix(".partial")
-        states = {"model": network.state_dict(), "ema": ema.state_dict()}
+        states: dict[str, Any] = {"model": network.state_dict(), "ema": ema.state_dict()}
         states["optimizers"] = [opt.state_dict() for opt in opts]
         counts = {"step": step, "seconds": used, "loss": sum(recent) / max(1, len(recent))}
         torch.save({**states, **counts, "recipe": asdict(recipe), "schedule": asdict(schedule)}, partial)

@@ -88,6 +88,8 @@ def noise_features(timestep: Tensor) -> Tensor:
 class ConceptEmbedding(nn.Module):
     """One vector for a scene: concept ids int64 [B, slots] to [B, width]."""
 
+    offsets: Tensor
+
     def __init__(self, slot_sizes: tuple[int, ...], width: int) -> None:
         super().__init__()
         slots = len(slot_sizes)

@@ -403,7 +403,7 @@ def _draw_fluid(b: _Brush, image: Tensor, name: str) -> tuple[Tensor, Tensor]:
         o = _Object(b, slot)
         grown = (o.r / 0.2).clamp(max=1.5)
         s = torch.hypot(b.x + grown * fray_x - o.x, b.y + grown * fray_y - o.y) / o.r
-        strength = 1.0
+        strength: Tensor | float = 1.0
         if name == "smoke":
             age = ((o.r - 0.09) / 0.30).clamp(0, 1)
             strength = _smooth(0.0, 0.12, age) * (1 - age) ** 0.7
