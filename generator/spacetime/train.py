@@ -84,8 +84,11 @@ class Planning:
     """Windows that are simulated at once."""
     reuse: int = 3
     """How often a pool is gone through."""
-    sigma_mean: float = 0.0
-    sigma_std: float = 1.6
+    sigma_mean: float = 1.0
+    sigma_std: float = 1.5
+    least_sigma: float = 0.2
+    """Errors weigh 1 / sigma^2, but no more than at this sigma: or the last digits of a track count for more
+    than which way it goes."""
     known_share: float = 0.5
     known_noise: float = 0.03
 
@@ -228,7 +231,7 @@ def planner_loss(planner: nn.Module, layout: Layout, recipe: Planning) -> Tensor
     s = sigma[:, :, None]
     z = (1 - s) * x + s * torch.randn_like(x)
     x_hat = planner(z, 1000 * sigma, *told).sample
-    weight = moving * ~known[:, :, None] / s.clamp_min(0.05) ** 2
+    weight = moving * ~known[:, :, None] / s.clamp_min(recipe.least_sigma) ** 2
     loss: Tensor = (weight * (x_hat - x).square()).sum() / (moving * ~known[:, :, None]).sum()
     return loss
 
