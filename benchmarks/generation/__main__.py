@@ -16,23 +16,29 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: CPU time is of one thread
 
-import argparse  # noqa: E402
-import hashlib  # noqa: E402
-import json  # noqa: E402
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
 
-import diffusers  # noqa: E402
-import torch  # noqa: E402
+import diffusers
+import torch
 
-from benchmarks.generation import report, sheets  # noqa: E402
-from benchmarks.generation.clips import Language, Studio  # noqa: E402
-from benchmarks.generation.probe import Probe, probe_of  # noqa: E402
-from benchmarks.generation.questions import QUESTIONS, Bench  # noqa: E402
-from generator.errors import GeneratorError  # noqa: E402
-from generator.models import find_model, load_pipeline  # noqa: E402
+from benchmarks.generation import report, sheets
+from benchmarks.generation.bench import Bench
+from benchmarks.generation.clips import Language, Studio
+from benchmarks.generation.probe import Probe, probe_of
+from benchmarks.generation.questions import QUESTIONS
+from generator.errors import GeneratorError
+from generator.models import find_model, load_pipeline
 
-_LANGUAGES: dict[str, tuple[Language, ...]] = {"en,zh": ("en", "zh"), "en": ("en",), "zh": ("zh",), "ids": ("ids",)}
+_LANGUAGES: dict[str, tuple[Language, ...]] = {
+    "en,zh": ("en", "zh"),
+    "en": ("en",),
+    "zh": ("zh",),
+    "ids": ("ids",),
+}
 
 
 def arguments() -> argparse.Namespace:
@@ -48,19 +54,29 @@ def arguments() -> argparse.Namespace:
     add("--only", metavar="M1,M4", help=f"of {', '.join(QUESTIONS)}")
     add("--languages", choices=_LANGUAGES, default="en,zh", help="how is asked; ids: without sentences")
     add("--work", type=Path, default=Path("out/generation"), metavar="FOLDER", help="default out/generation")
-    add("--out", type=Path, default=Path("docs"), metavar="FOLDER", help="of the page and the pictures (default docs)")
+    add(
+        "--out",
+        type=Path,
+        default=Path("docs"),
+        metavar="FOLDER",
+        help="of the page and the pictures (default docs)",
+    )
     add("--fresh", action="store_true", help="answer again what an earlier run answered; clips are kept")
     add("--sheets", action="store_true", help="draw the pictures too")
     add("--sheets-only", action="store_true", help="draw the pictures and stop")
     options = parser.parse_args()
-    options.only = [key.strip().upper() for key in options.only.split(",")] if options.only else list(QUESTIONS)
+    options.only = (
+        [key.strip().upper() for key in options.only.split(",")] if options.only else list(QUESTIONS)
+    )
     if unknown := [key for key in options.only if key not in QUESTIONS]:
         parser.error(f"--only: there is no {', '.join(unknown)}; there are {', '.join(QUESTIONS)}")
     if options.clips < 8:
         parser.error("--clips: with fewer than 8 no measure means anything")
     kept = (options.work / "probe.pt").exists()
     if options.shards is None and not (options.sheets_only and kept):
-        parser.error("--shards: the folder of a training run, with its shard-*.pt, is needed to train the probe")
+        parser.error(
+            "--shards: the folder of a training run, with its shard-*.pt, is needed to train the probe"
+        )
     if options.shards is not None and not list(options.shards.glob("shard-*.pt")):
         parser.error(
             f"--shards: no shard-*.pt in {options.shards}; `python -m generator.spacetime.train` renders them"
@@ -70,7 +86,12 @@ def arguments() -> argparse.Namespace:
 
 def say(line: str) -> None:
     """Progress, one line that is overwritten on a terminal."""
-    print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+    print(
+        f"\r\x1b[K{line}" if sys.stderr.isatty() else line,
+        end="" if sys.stderr.isatty() else "\n",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def answered(bench: Bench, options: argparse.Namespace, run: str) -> list[dict[str, object]]:
@@ -95,7 +116,9 @@ def main() -> None:
     except GeneratorError as error:
         sys.exit(f"{error}\n{error.hint}" if getattr(error, "hint", "") else str(error))
     if type(pipeline).__name__ != "SpacetimePipeline":
-        sys.exit(f"{options.model} is a {type(pipeline).__name__}; this benchmark knows the embedded model's world only")
+        sys.exit(
+            f"{options.model} is a {type(pipeline).__name__}; this benchmark knows the embedded model's world only"
+        )
     if not (options.work / "probe.pt").exists():
         say("training the probe: some five minutes of one core, once")
     probe: Probe = probe_of(options.work, options.shards)
@@ -109,7 +132,9 @@ def main() -> None:
             "weights": found.weights_digest,
             "versions": f"torch {torch.__version__}, diffusers {diffusers.__version__}",
         }
-        run = hashlib.sha256(f"{about['weights']} {options.clips} {options.languages}".encode()).hexdigest()[:12]
+        run = hashlib.sha256(f"{about['weights']} {options.clips} {options.languages}".encode()).hexdigest()[
+            :12
+        ]
         answers = answered(bench, options, run)
         options.out.mkdir(parents=True, exist_ok=True)
         report.write_json(options.out / "generator-bench.json", {"about": about, "answers": answers})

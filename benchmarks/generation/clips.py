@@ -79,7 +79,11 @@ class Studio:
         for k in range(len(scenes)):
             one = scenes[torch.tensor([k])]
             content = [t.numpy().tobytes() for t in (one.ids, one.dice, one.start)]
-            made.append(self._kept(_digest(self._world, *content, one.grid, frames), lambda s=one: _rendered(s, frames)))
+            made.append(
+                self._kept(
+                    _digest(self._world, *content, one.grid, frames), lambda s=one: _rendered(s, frames)
+                )
+            )
         return made
 
     def plan(self, ids: Sequence[int], seed: int, frames: int = 48) -> Layout:
@@ -123,7 +127,13 @@ class Studio:
         tensors = {name: getattr(clip.layout, name).clone() for name in _LAYOUT}
         partial = path.with_suffix(".partial")
         torch.save(
-            {"frames": clip.frames, **tensors, "grid": clip.layout.grid, "wall_s": clip.wall_s, "cpu_s": clip.cpu_s},
+            {
+                "frames": clip.frames,
+                **tensors,
+                "grid": clip.layout.grid,
+                "wall_s": clip.wall_s,
+                "cpu_s": clip.cpu_s,
+            },
             partial,
         )
         partial.replace(path)
@@ -153,7 +163,9 @@ def scenes_with(clips: int, seed: int, **values: str | Sequence[str]) -> Scenes:
     ids = torch.zeros(clips, len(SLOT_NAMES), dtype=torch.long)
     for slot, options in values.items():
         options = (options,) if isinstance(options, str) else options
-        ids[:, slot_index(slot)] = torch.tensor([concept_id(slot, options[k % len(options)]) for k in range(clips)])
+        ids[:, slot_index(slot)] = torch.tensor(
+            [concept_id(slot, options[k % len(options)]) for k in range(clips)]
+        )
     chance = torch.Generator().manual_seed(seed)
     ids = complete(ids, chance)
     ids[:, slot_index(STAGE)] = 1

@@ -6,6 +6,7 @@ a number is reported beside the number.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -82,9 +83,7 @@ def restitution(y: Array, floor: float, fps: float = FPS) -> float:
     """Median over bounces of the root of the ratio of two apexes' heights over ``floor``; NaN without two
     flights."""
     heights = [flight.apex - floor for flight in flights(y, fps)]
-    ratios = [
-        math.sqrt(after / before) for before, after in zip(heights, heights[1:], strict=False) if min(before, after) > 0.01
-    ]
+    ratios = [math.sqrt(after / before) for before, after in pairwise(heights) if min(before, after) > 0.01]
     return float(np.median(ratios)) if ratios else math.nan
 
 

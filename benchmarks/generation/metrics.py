@@ -75,12 +75,14 @@ def drift_per_10s(video: Tensor, fps: int) -> dict[str, float]:
     """Slope of mean luma, saturation and edge energy over a long clip, in shares of their mean per 10 s."""
     luma = video.mean((1, 2, 3))
     saturation = (video.amax(1) - video.amin(1)).mean((1, 2))
-    gray = video.mean(1)
     laplace = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])[None, None]
     edges = F.conv2d(video.mean(1, keepdim=True), laplace).abs().mean((1, 2, 3))
     series = {"luma": luma, "saturation": saturation, "edges": edges}
     seconds = torch.arange(len(video)) / fps
-    return {name: _slope(seconds, values) * 10 / max(values.mean().item(), 1e-6) for name, values in series.items()}
+    return {
+        name: _slope(seconds, values) * 10 / max(values.mean().item(), 1e-6)
+        for name, values in series.items()
+    }
 
 
 def join_jump(video: Tensor, joins: list[int]) -> float:

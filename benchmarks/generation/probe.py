@@ -152,9 +152,7 @@ def train_probe(folder: Path, clips_seen: int = 28_000, batch: int = 32, seed: i
             tokens = probe.tokens(z)
             logits = probe.read(probe.pooled(tokens))
             kind, tint = probe.kind(tokens), probe.tint(tokens)
-            loss = torch.stack(
-                [_entropy(logits[slot], wanted[:, k]) for k, slot in enumerate(PROBED)]
-            ).sum()
+            loss = torch.stack([_entropy(logits[slot], wanted[:, k]) for k, slot in enumerate(PROBED)]).sum()
             # Nearly all tokens hold nothing: the others weigh more.
             weight = torch.where(torch.arange(len(KINDS)) == 0, 0.1, 1.0)
             loss = loss + F.cross_entropy(kind.flatten(0, 3), kinds.flatten(), weight=weight)

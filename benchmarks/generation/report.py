@@ -13,7 +13,7 @@ Kind = Literal["at least", "at most", "share of rendered", "times rendered", "be
 @dataclass(frozen=True)
 class Target:
     """What a number must reach. ``low``: the bound, of "at most" and "times rendered" the upper one, of
-    "near" the distance from ``high``."""
+    "near" the distance from ``high``. ``from_issue``: asked for by the issue, not set here."""
 
     kind: Kind
     low: float
@@ -27,7 +27,11 @@ class Target:
         if self.kind in ("share of rendered", "times rendered"):
             if rendered is None or not math.isfinite(rendered):
                 return None
-            return generated >= self.low * rendered if self.kind == "share of rendered" else generated <= self.low * rendered
+            return (
+                generated >= self.low * rendered
+                if self.kind == "share of rendered"
+                else generated <= self.low * rendered
+            )
         if self.kind == "near":
             return abs(generated - self.high) <= self.low
         if self.kind == "between":
@@ -35,7 +39,7 @@ class Target:
         return generated >= self.low if self.kind == "at least" else generated <= self.low
 
     def __str__(self) -> str:
-        return {
+        text = {
             "at least": f"≥ {self.low:g}",
             "at most": f"≤ {self.low:g}",
             "share of rendered": f"≥ {self.low:g} × rendered",
@@ -43,6 +47,7 @@ class Target:
             "between": f"{self.low:g}–{self.high:g}",
             "near": f"{self.high:g} ± {self.low:g}",
         }[self.kind]
+        return text if self.from_issue else f"{text} (own)"
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,11 @@ class Answer:
     def to_json(self) -> dict[str, Any]:
         """JSON-able; numbers that are not finite become null."""
         rows = [
-            {**{k: _finite(v) for k, v in asdict(row).items() if k != "target"}, "target": str(row.target or ""), "met": row.met}
+            {
+                **{k: _finite(v) for k, v in asdict(row).items() if k != "target"},
+                "target": str(row.target or ""),
+                "met": row.met,
+            }
             for row in self.rows
         ]
         return {"key": self.key, "title": self.title, "rows": rows, "note": self.note}
@@ -99,20 +108,25 @@ def markdown(answers: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
         "",
         "*Rendered* is the same measure on the world's own renderer: the ceiling of the probe and of the "
         "trackers, not always 1. Frames are measured as delivered, averaged to 128 pixels. A clip in which "
-        "nothing was drawn is a miss, and *coverage* is the share of clips that gave a number at all.",
+        "nothing was drawn is a miss, and *coverage* is the share of clips that gave a number at all. Targets are the "
+        "issue's, those marked *own* the benchmark's.",
         "",
-        f"**{met} of {len(judged)} targets are met.**"
-        + (f" Missed: {', '.join(missed)}." if missed else ""),
+        f"**{met} of {len(judged)} targets are met.**" + (f" Missed: {', '.join(missed)}." if missed else ""),
     ]
     for answer in answers:
         lines += ["", f"## {answer['key']} {answer['title']}", ""]
-        lines += ["| measure | generated | rendered | chance | target | met | coverage | clips |", "| --- " * 8 + "|"]
+        lines += [
+            "| measure | generated | rendered | chance | target | met | coverage | clips |",
+            "| --- " * 8 + "|",
+        ]
         for row in answer["rows"]:
             verdict = {True: "yes", False: "**no**", None: ""}[row["met"]]
             covered = "" if row["coverage"] is None else f"{row['coverage']:.0%}"
             cells = [row["measure"], *(number(row[k]) for k in ("generated", "rendered", "chance"))]
             cells[1] = cells[1] or "not measurable"
-            lines.append("| " + " | ".join([*cells, row["target"], verdict, covered, str(row["n"] or "")]) + " |")
+            lines.append(
+                "| " + " | ".join([*cells, row["target"], verdict, covered, str(row["n"] or "")]) + " |"
+            )
         if answer["note"]:
             lines += ["", answer["note"]]
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ that are certain to be there write no Chinese.
 
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,7 @@ from .report import write_json
 from .tracks import moving_slots
 
 if TYPE_CHECKING:
-    from .questions import Bench
+    from .bench import Bench
 
 Pixels = NDArray[np.uint8]
 
@@ -67,7 +68,12 @@ def _one_of_each() -> Scenes:
 
 
 def _delivered(
-    bench: "Bench", ids: Sequence[int], seed: int, what: str, frames: int = 48, size: tuple[int, int] = (256, 256)
+    bench: "Bench",
+    ids: Sequence[int],
+    seed: int,
+    what: str,
+    frames: int = 48,
+    size: tuple[int, int] = (256, 256),
 ) -> Clip:
     bench.say(f"{what}: clip {seed + 1}")
     return bench.studio.generate(ids, seed, frames, size, delivered=True)
@@ -97,7 +103,10 @@ def _rendered(layout: Layout, t: int, size: tuple[int, int]) -> Pixels:
     crops."""
     video = to_bytes(draw(layout.window(t, 1), 32)[0][0, 0]).permute(1, 2, 0).numpy()
     height, width = video.shape[:2]
-    keep_w, keep_h = min(width, round(height * size[0] / size[1])), min(height, round(width * size[1] / size[0]))
+    keep_w, keep_h = (
+        min(width, round(height * size[0] / size[1])),
+        min(height, round(width * size[1] / size[0])),
+    )
     left, top = (width - keep_w) // 2, (height - keep_h) // 2
     return np.ascontiguousarray(video[top : top + keep_h, left : left + keep_w])
 
@@ -113,7 +122,7 @@ def _with_paths(tile: Image.Image, layout: Layout, t: int) -> Image.Image:
             (tile.width / 2 + (x - pan) * unit, tile.height / 2 - y * unit)
             for x, y in layout.xy[0, :, slot].tolist()
         ]
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(points):
             if abs(x1 - x0) + abs(y1 - y0) < tile.height / 4:  # not where the next balloon takes over
                 pen.line((x0, y0, x1, y1), fill=(255, 0, 200), width=1)
         x, y = points[t]
@@ -148,7 +157,9 @@ def _sheet(rows: Sequence[Sequence[Image.Image]], first_number: int = 1) -> Imag
 
 def _long(bench: "Bench", path: Path) -> list[str]:
     """A frame every two seconds of a minute, the renderer's of the same plan below."""
-    scenes = scenes_with(1, 91, event="bounce", camera="static", weather="clear", spring="bouncy", count="one")
+    scenes = scenes_with(
+        1, 91, event="bounce", camera="static", weather="clear", spring="bouncy", count="one"
+    )
     texts, ids = asked(scenes, bench.languages[0])
     clip = bench.studio.generate(ids[0], 0, 60 * FPS)  # the benchmark measures it too
     rows = []
@@ -194,7 +205,9 @@ def _failures(bench: "Bench", path: Path) -> list[str]:
     read = bench.probe.log_probabilities(bench.encode(bench.main_clips()))
     wanted = targets(scenes.ids)
     each = [
-        torch.where(wanted[:, k] >= 0, read[slot].gather(1, wanted[:, k : k + 1].clamp_min(0))[:, 0], torch.nan)
+        torch.where(
+            wanted[:, k] >= 0, read[slot].gather(1, wanted[:, k : k + 1].clamp_min(0))[:, 0], torch.nan
+        )
         for k, slot in enumerate(PROBED)
     ]
     score = torch.stack(each).nanmean(0)

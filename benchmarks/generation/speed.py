@@ -38,7 +38,10 @@ def main() -> None:
         """Digest of every clip."""
         chances = [torch.Generator().manual_seed(seed) for seed in seeds]
         latents = pipeline(
-            concept_ids=ids.expand(len(seeds), -1), generator=chances, num_frames=24 * seconds, output_type="latent"
+            concept_ids=ids.expand(len(seeds), -1),
+            generator=chances,
+            num_frames=24 * seconds,
+            output_type="latent",
         ).frames
         digests = []
         for clip in latents.split(1):

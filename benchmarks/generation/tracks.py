@@ -18,7 +18,7 @@ from generator.spacetime.world import PIXELS, draw
 
 _COLORS: Final = 12
 _MARGIN: Final = 10
-"""Pixels around the planned outline in which the object is looked for."""
+"""Pixels around the planned outline's box in which the object is looked for."""
 _CONTRAST: Final = 0.4
 """Least contrast against its surroundings, as a share of the renderer's, of an object that is there."""
 _AREA: Final = (0.35, 2.5)
@@ -82,13 +82,7 @@ def track(video: Tensor, layout: Layout, slot: int = 0) -> Track:
     planned, planned_area = _centroid(own)
     due = planned_area > _WHOLE * planned_area.quantile(0.9).clamp_min(8.0)
 
-    palette = _palette(full[0], own)
-    to_object = torch.stack([(video - color[None, :, None, None]).square().sum(1) for color in palette]).amin(0).sqrt()
-    to_scenery = (video - scenery).square().sum(1).sqrt()
-    near = F.max_pool2d((own > 0.02).float()[:, None], 2 * _MARGIN + 1, 1, _MARGIN)[:, 0]
-    likely = to_scenery / (to_scenery + to_object + 0.02)
-    weight = near * (4 * (likely - 0.5)).clamp(0, 1) * ((to_scenery - 0.05) / 0.05).clamp(0, 1)
-    weight = weight * _large(weight)
+    weight = _membership(video, scenery, own, _palette(full[0], own))
     painted, area = _centroid(weight)
     rgb = (video * weight[:, None]).sum((2, 3)) / area.clamp_min(1)[:, None]
     ratio = area / planned_area.clamp_min(1)
@@ -101,6 +95,26 @@ def track(video: Tensor, layout: Layout, slot: int = 0) -> Track:
         torch.where(there[:, None], rgb, torch.nan),
         due,
     )
+
+
+def _membership(video: Tensor, scenery: Tensor, own: Tensor, palette: Tensor) -> Tensor:
+    """How surely every pixel is the object's, [T, H, W] in [0, 1]; 0 but near the planned outline."""
+    weight = torch.zeros_like(own)
+    for t in range(len(video)):
+        rows, columns = (own[t] > 0.02).any(1).nonzero()[:, 0], (own[t] > 0.02).any(0).nonzero()[:, 0]
+        if len(rows) == 0:
+            continue
+        here = (
+            slice(max(0, int(rows[0]) - _MARGIN), int(rows[-1]) + _MARGIN + 1),
+            slice(max(0, int(columns[0]) - _MARGIN), int(columns[-1]) + _MARGIN + 1),
+        )
+        frame = video[t, :, *here]
+        to_object = (frame[None] - palette[:, :, None, None]).square().sum(1).amin(0).sqrt()
+        to_scenery = (frame - scenery[t, :, *here]).square().sum(0).sqrt()
+        likely = to_scenery / (to_scenery + to_object + 0.02)
+        sure = (4 * (likely - 0.5)).clamp(0, 1) * ((to_scenery - 0.05) / 0.05).clamp(0, 1)
+        weight[t, *here] = sure * _large(sure[None])[0]
+    return weight
 
 
 def contrast(video: Tensor, full: Tensor, own: Tensor) -> Tensor:
