@@ -99,7 +99,7 @@ def collision(x1: Array, x2: Array, m1: float, m2: float, fps: float = FPS) -> t
         around = np.r_[x1[t - 4 : t + 6], x2[t - 4 : t + 6]]
         if len(around) < 20 or not np.isfinite(around).all():
             continue
-        if closing[t - 1] < -2e-3 and closing[t + 1] > 0 and gap[t] < 0.8:
+        if closing[t - 1] < -2e-3 and closing[t + 1] > 0.3 * closing[t - 1] and gap[t] < 0.8:
             before, after = slice(t - 4, t), slice(t + 2, t + 6)
             v = [[_slope(x[part], fps) for x in (x1, x2)] for part in (before, after)]
             (a1, a2), (b1, b2) = v

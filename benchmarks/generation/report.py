@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["at least", "at most", "share of rendered", "times rendered", "between", "near"]
+Kind = Literal["at least", "at most", "share of rendered", "times rendered", "between"]
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a number must reach. ``low``: the bound, of "at most" and "times rendered" the upper one, of
-    "near" the distance from ``high``. ``from_issue``: asked for by the issue, not set here."""
+    """What a number must reach. ``low``: the bound, an upper one of "at most" and "times rendered"; ``high``: the
+    other one of "between". ``from_issue``: asked for by the issue, not set here."""
 
     kind: Kind
     low: float
@@ -32,8 +32,6 @@ class Target:
                 if self.kind == "share of rendered"
                 else generated <= self.low * rendered
             )
-        if self.kind == "near":
-            return abs(generated - self.high) <= self.low
         if self.kind == "between":
             return self.low <= generated <= self.high
         return generated >= self.low if self.kind == "at least" else generated <= self.low
@@ -45,7 +43,6 @@ class Target:
             "share of rendered": f"≥ {self.low:g} × rendered",
             "times rendered": f"≤ {self.low:g} × rendered",
             "between": f"{self.low:g}–{self.high:g}",
-            "near": f"{self.high:g} ± {self.low:g}",
         }[self.kind]
         return text if self.from_issue else f"{text} (own)"
 

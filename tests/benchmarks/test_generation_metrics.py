@@ -20,11 +20,12 @@ from benchmarks.generation.questions import QUESTIONS
 from benchmarks.generation.tracks import drawn, to_world, track
 from generator.spacetime import dataset
 from generator.spacetime.concepts import STAGE, concept_id, slot_index
-from generator.spacetime.dataset import fit_tokenizer, write_shard
+from generator.spacetime.dataset import write_shard
 from generator.spacetime.physics import FOOT, KINDS, SQUARE, Layout, floor_and_horizon, simulate
 from generator.spacetime.pipeline import SpacetimePipeline
 from generator.spacetime.planner import MotionTransformer
 from generator.spacetime.refiner import SpacetimeRefiner
+from generator.spacetime.tokenizer import SpacetimeTokenizer, patchify
 from generator.spacetime.transformer import SpacetimeTransformer3DModel
 from generator.spacetime.world import draw
 
@@ -244,10 +245,23 @@ def test_background_psnr_leaves_the_objects_out() -> None:
 # --- the probe ----------------------------------------------------------------------------------------
 
 
+def small_tokenizer() -> SpacetimeTokenizer:
+    """24 channels, from a few clips, by randomised principal components: the exact ones take a while."""
+    patches = patchify(draw(simulate(held_out(6, 5), 4))[0]).flatten(0, 3)
+    tokenizer = SpacetimeTokenizer(channels=24)
+    torch.manual_seed(0)
+    _, scale, basis = torch.pca_lowrank(patches, 24)
+    tokenizer.mean.data.copy_(patches.mean(0))
+    tokenizer.basis.data.copy_(basis)
+    tokenizer.scale.data.copy_(scale / len(patches) ** 0.5)
+    return tokenizer.eval()
+
+
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("shards")
-    tokenizer = fit_tokenizer(folder / "vae", 24, clips=8)
+    tokenizer = small_tokenizer()
+    tokenizer.save_pretrained(folder / "vae")
     for number in range(2):  # square and wide
         write_shard(folder, number, tokenizer, clips=16)
     return folder
@@ -258,11 +272,11 @@ def test_the_probe_learns_from_both_formats_and_is_kept(
 ) -> None:
     from benchmarks.generation import probe as module
 
-    monkeypatch.setattr(module.train_probe, "__defaults__", (640, 16, 0))
+    monkeypatch.setattr(module.train_probe, "__defaults__", (480, 16, 0))
     probe = probe_of(tmp_path, shards)
     latents, _, layout = dataset.load_shards(shards)[0]
     scores = judge(probe, latents, targets(layout.ids), torch.ones(len(latents), dtype=torch.bool))
-    assert scores["light"][0] > 0.8  # of what it has seen 20 times
+    assert scores["light"][0] > 0.8  # of what it has seen 15 times
     again = probe_of(tmp_path, Path("nowhere"))
     assert torch.equal(again.features(latents), probe.features(latents))
 
@@ -309,7 +323,7 @@ def untrained(shards: Path) -> SpacetimePipeline:
     for network in (painter, planner):
         for parameter in network.parameters():  # the zero-initialised output would hide every input
             torch.nn.init.normal_(parameter, std=0.1)
-    tokenizer = fit_tokenizer(shards / "vae", 24)
+    tokenizer = SpacetimeTokenizer.from_pretrained(shards / "vae")
     scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
     pipeline = SpacetimePipeline(
         painter.eval(), planner.eval(), tokenizer, SpacetimeRefiner(width=8, num_layers=1).eval(), scheduler
@@ -375,6 +389,33 @@ def test_the_page_says_what_is_missed_and_what_could_not_be_measured() -> None:
 )
 def test_targets(target: report.Target, generated: float, rendered: float | None, met: bool | None) -> None:
     assert target.met(generated, rendered) is met
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "--shards: the folder of a training run"),
+        (
+            ["--shards", "nowhere"],
+            "no shard-*.pt in nowhere; `python -m generator.spacetime.train` renders them",
+        ),
+        (["--shards", "nowhere", "--only", "M1,M99"], "there is no M99"),
+        (["--shards", "nowhere", "--clips", "2"], "fewer than 8"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told(
+    given: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    from benchmarks.generation.__main__ import arguments
+
+    monkeypatch.setattr("sys.argv", ["generation", "--work", str(tmp_path), *given])
+    with pytest.raises(SystemExit):
+        arguments()
+    assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_sheets_stay_below_their_size(tmp_path: Path) -> None:
