@@ -120,7 +120,7 @@ def main() -> None:
             f"{options.model} is a {type(pipeline).__name__}; this benchmark knows the embedded model's world only"
         )
     if not (options.work / "probe.pt").exists():
-        say("training the probe: some five minutes of one core, once")
+        say("training the probe: some ten minutes of one core, once")
     probe: Probe = probe_of(options.work, options.shards)
     studio = Studio(pipeline, found.weights_digest, options.work / "clips")
     languages = _LANGUAGES[options.languages]

@@ -1,8 +1,8 @@
 """A probe: reads from the latents of one second of video what is to be seen in it.
 
 It learns from rendered clips, whose truth is known, and judges generated ones. Besides the slots it learns
-which kind of object of which colour stands in every token: the layouts of the shards give that for nothing,
-and with a few thousand clips it makes the difference between a probe that sees shapes and one that guesses.
+which kind of object of which colour stands in every token and how it moves, and how the view moves: the
+layouts of the shards give that for nothing, and every token teaches where else only a clip would.
 """
 
 import math
@@ -41,6 +41,8 @@ class Probe(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.kind = nn.Linear(width, len(KINDS))
         self.tint = nn.Linear(width, _COLORS)
+        self.moved = nn.Linear(width, 2)
+        self.view = nn.Linear(width, 2)
         self.look = nn.Linear(width, len(PROBED))
         self.mix = nn.Sequential(nn.Linear(3 * width, 2 * width), nn.SiLU(), nn.Dropout(0.2))
         self.heads = nn.ModuleDict({s: nn.Linear(2 * width, SLOT_SIZES[slot_index(s)]) for s in PROBED})
@@ -92,13 +94,18 @@ def _places(frames: int, rows: int, columns: int) -> Tensor:
     return torch.stack([*waves, t, x.abs()], -1)[None]
 
 
-def object_maps(layout: Layout) -> tuple[Tensor, Tensor]:
-    """Kind (0: none) and colour of the object whose centre lies in each token, int64 [B, F, rows, columns]."""
+def object_maps(layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the object whose centre lies in each token: kind (0: none) and colour, int64 [B, F, rows, columns],
+    and how far it moves within the latent frame, [..., 2] in tokens."""
     rows, columns = layout.grid
     wide, tall = extent(layout.grid)
     b, t = layout.tilt.shape[:2]
     kinds = torch.zeros(b, t // PATCH_FRAMES, rows, columns, dtype=torch.long)
     colors = torch.zeros_like(kinds)
+    moved = torch.zeros(*kinds.shape, 2)
+    steps = 4 * (
+        layout.xy[:, PATCH_FRAMES - 1 :: PATCH_FRAMES] - layout.xy[:, ::PATCH_FRAMES]
+    )  # 4 tokens a unit
     middle = slice(PATCH_FRAMES // 2, None, PATCH_FRAMES)
     pan, zoom = layout.camera[:, middle].unbind(-1)
     for slot in reversed(range(OBJECTS)):
@@ -112,7 +119,14 @@ def object_maps(layout: Layout) -> tuple[Tensor, Tensor]:
         at = (clip, frame, row[inside], column[inside])
         kinds[at] = kind[inside]
         colors[at] = layout.color[:, slot, None].expand_as(row)[inside]
-    return kinds, colors
+        moved[at] = steps[:, :, slot][inside].clamp(-3, 3)
+    return kinds, colors, moved
+
+
+def view_motion(layout: Layout) -> Tensor:
+    """How the view pans and zooms from one latent frame's begin to its end, [B, F, 2], of unit size."""
+    step = layout.camera[:, PATCH_FRAMES - 1 :: PATCH_FRAMES] - layout.camera[:, ::PATCH_FRAMES]
+    return step * torch.tensor([30.0, 50.0])
 
 
 def targets(ids: Tensor) -> Tensor:
@@ -126,25 +140,29 @@ def targets(ids: Tensor) -> Tensor:
     return torch.stack(columns, 1)
 
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Latents, slot targets, kinds and colours of tokens."""
+Batch = tuple[Tensor, ...]
+"""Latents, slot targets, kinds, colours and steps of the objects in tokens, motion of the view."""
 
 
-def train_probe(folder: Path, clips_seen: int = 28_000, batch: int = 32, seed: int = 0) -> Probe:
+def train_probe(folder: Path, clips_seen: int = 60_000, batch: int = 32, seed: int = 0) -> Probe:
     """A probe of the shards of ``folder``. Raises ``FileNotFoundError`` if there is none.
 
-    ``clips_seen`` counts repetitions; 28,000 take some five minutes of one core.
+    ``clips_seen`` counts repetitions; 60,000 take some ten minutes of one core.
     """
     shards = load_shards(folder)
     if not shards:
         raise FileNotFoundError(f"no shard-*.pt in {folder}")
-    examples = [(z, targets(layout.ids), *object_maps(layout)) for z, _, layout in shards]
+    examples = [
+        (z, targets(layout.ids), *object_maps(layout), view_motion(layout)) for z, _, layout in shards
+    ]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         probe = Probe(examples[0][0].shape[-1])
         optimizer = torch.optim.AdamW(probe.parameters(), lr=2e-3, weight_decay=0.05)
         steps = clips_seen // batch
-        for step, (z, wanted, kinds, colors) in zip(range(steps), _batches(examples, batch), strict=False):
+        for step, (z, wanted, kinds, colors, moved, view) in zip(
+            range(steps), _batches(examples, batch), strict=False
+        ):
             for group in optimizer.param_groups:
                 group["lr"] = 2e-3 * min(1.0, (step + 1) / 50, 1.5 * (1 - step / steps))
             z = z.float()
@@ -157,6 +175,10 @@ def train_probe(folder: Path, clips_seen: int = 28_000, batch: int = 32, seed: i
             weight = torch.where(torch.arange(len(KINDS)) == 0, 0.1, 1.0)
             loss = loss + F.cross_entropy(kind.flatten(0, 3), kinds.flatten(), weight=weight)
             loss = loss + _entropy(tint.flatten(0, 3), torch.where(kinds > 0, colors, -1).flatten())
+            here = kinds > 0
+            steps_off = F.smooth_l1_loss(probe.moved(tokens)[here], moved[here], reduction="sum")
+            loss = loss + steps_off / here.sum().clamp_min(1)
+            loss = loss + F.smooth_l1_loss(probe.view(tokens).mean((2, 3)), view)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(probe.parameters(), 1.0)
@@ -180,8 +202,7 @@ def _batches(examples: list[Batch], batch: int) -> Iterator[Batch]:
         picks = [(k, p) for k, g in enumerate(joined) for p in torch.randperm(len(g[0])).split(batch)]
         for number in torch.randperm(len(picks)).tolist():
             k, pick = picks[number]
-            z, wanted, kinds, colors = (part[pick] for part in joined[k])
-            yield z, wanted, kinds, colors
+            yield tuple(part[pick] for part in joined[k])
 
 
 def probe_of(work: Path, shards: Path) -> Probe:

@@ -292,13 +292,15 @@ def test_slots_of_an_opening_are_not_asked_of_later_clips() -> None:
 
 def test_object_maps_name_the_token_of_the_ball(throw: tuple[Tensor, Layout]) -> None:
     _, layout = throw
-    kinds, colors = object_maps(layout)
+    kinds, colors, moved = object_maps(layout)
     for frame, (kind, color) in enumerate(zip(kinds[0], colors[0], strict=True)):
         x, y = layout.xy[0, 4 * frame + 2, 0].tolist()
         at = (int((1 - y) * 4), int((x + 1) * 4))
         assert kind.nonzero().tolist() == [list(at)]
         assert KINDS[int(kind[at])] == "ball"
         assert int(color[at]) == concept_id("color", "blue") - 1
+        step = layout.xy[0, 4 * frame + 3, 0] - layout.xy[0, 4 * frame, 0]
+        assert torch.allclose(moved[0, frame, *at], 4 * step)
 
 
 def test_a_clip_with_nothing_drawn_misses_every_slot_of_its_object() -> None:
@@ -419,7 +421,7 @@ def test_a_mistake_on_the_command_line_is_told(
 
 
 def test_sheets_stay_below_their_size(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
     sheets._save(sheets.Image.fromarray(noise), tmp_path / "sheet.png")
     assert (tmp_path / "sheet.png").stat().st_size <= sheets.LARGEST_BYTES
 
