@@ -125,6 +125,8 @@ def main() -> None:
     studio = Studio(pipeline, found.weights_digest, options.work / "clips")
     languages = _LANGUAGES[options.languages]
     bench = Bench(studio, probe, options.shards, options.clips, languages, options.model, say)
+    if options.sheets or options.sheets_only:
+        sheets.write_all(bench, options.out / "images")
     if not options.sheets_only:
         about = {
             "clips": options.clips,
@@ -138,11 +140,9 @@ def main() -> None:
         answers = answered(bench, options, run)
         options.out.mkdir(parents=True, exist_ok=True)
         report.write_json(options.out / "generator-bench.json", {"about": about, "answers": answers})
-        page = report.markdown(answers, about)
+        page = report.markdown(answers, about) + sheets.page(options.out)
         (options.out / "generator-bench.md").write_text(page, encoding="utf-8")
         print(page)
-    if options.sheets or options.sheets_only:
-        sheets.write_all(bench, options.out / "images")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,13 @@ CANNOT: Final = (
     "a glass falls and shatters",
 )
 """The model's world has none of this; it draws what it understood, and says what it ignored."""
+_TITLES: Final = {
+    "en": "English prompts, one of every event",
+    "zh": "Chinese prompts, the same scenes and seeds",
+    "long": "A minute, a frame every two seconds; the renderer's below",
+    "formats": "Three scenes in three formats",
+    "failures": "What it cannot do, and the clips in which the probe finds least of what was asked",
+}
 LARGEST_BYTES: Final = 400_000
 _TILE, _GAP, _MARGIN = 112, 4, 22
 _WORST: Final = 8
@@ -60,6 +67,23 @@ def write_all(bench: "Bench", folder: Path) -> None:
     asked_for["formats"] = _formats(bench, folder / "generator-formats.png")
     asked_for["failures"] = _failures(bench, folder / "generator-failures.png")
     write_json(folder / "generator-sheets.json", asked_for)
+
+
+def page(folder: Path) -> str:
+    """Markdown of the pictures that are there, for a page in ``folder``."""
+    there = [
+        (name, title)
+        for name, title in _TITLES.items()
+        if (folder / "images" / f"generator-{name}.png").exists()
+    ]
+    if not there:
+        return ""
+    about = (
+        "A row is a clip: five frames, the planned paths drawn into the middle one, and two frames of the renderer's "
+        "picture of the same plan. What was asked in every row: [generator-sheets.json](images/generator-sheets.json)."
+    )
+    pictures = [f"### {title}\n\n![{title}](images/generator-{name}.png)" for name, title in there]
+    return "\n\n".join(["\n## Pictures", about, *pictures]) + "\n"
 
 
 def _one_of_each() -> Scenes:
@@ -184,11 +208,11 @@ def _formats(bench: "Bench", path: Path) -> list[str]:
     """Three scenes in every format."""
     scenes = scenes_with(3, 17, event=("roll", "throw", "waves"))
     texts, ids = asked(scenes, bench.languages[0])
-    rows = [
-        [*_row(_delivered(bench, row, k, f"format {size[1]}x{size[0]}", size=size))[::2]]
-        for size in FORMATS
-        for k, row in enumerate(ids)
-    ]
+    rows = []
+    for size in FORMATS:
+        for k, row in enumerate(ids):
+            tiles = _row(_delivered(bench, row, k, f"format {size[1]}x{size[0]}", size=size))
+            rows.append([*tiles[1:4], *tiles[5:]])
     _save(_sheet(rows), path)
     return [text for _ in FORMATS for text in texts]
 
