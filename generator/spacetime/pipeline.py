@@ -22,7 +22,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
-from .concepts import COLOR2, SLOT_NAMES, SLOTS, STAGE, USES, slot_index
+from .concepts import COLOR2, SLOT_NAMES, SLOTS, STAGE, USES, concept_id, slot_index
 from .features import object_features, scenery_features
 from .physics import DICE, FPS, Layout, Scenes, complete, furnish, set_stage
 from .planner import PLAN_CHANNELS, PLAN_WINDOW, MotionTransformer, from_plan, surroundings
@@ -520,6 +520,9 @@ def draw_scene(
     count, second = slot_index("count"), slot_index(COLOR2)
     if ids[0, count] == 0:  # "a ball" is one ball; the world would draw up to three
         ids[0, count] = 2 if ids[0, second] else 1
+    color = ids[0, slot_index("color")]
+    if color and ids[0, second] == 0 and ids[0, 0] != concept_id("event", "collide"):
+        ids[0, second] = color  # "two red balls" are both red
     ids = complete(ids, generator, avoid)
     if read:
         ids[:, slot_index(STAGE)] = 2  # it goes on

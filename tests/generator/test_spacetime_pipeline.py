@@ -326,6 +326,13 @@ def test_one_ball_is_one_ball() -> None:
     assert set(drawn.tolist()) == {1, 2, 3}
 
 
+def test_two_red_balls_are_both_red(tiny_spacetime: Any) -> None:
+    for seed in range(8):
+        ids, _ = tiny_spacetime.encode_prompt("two red balls bounce")
+        scenes = draw_scene(ids, (8, 8), torch.Generator().manual_seed(seed))
+        assert (scenes.value("color"), scenes.value("color2"), scenes.value("count")) == (0, 0, 1)
+
+
 def test_the_scenery_of_a_picture_is_told_so_that_it_can_be_set_again() -> None:
     layout = simulate(sample_scenes(20, torch.Generator().manual_seed(1)), 4)
     drift = drift_of(scenery_targets(layout))[:, 0]
