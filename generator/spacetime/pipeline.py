@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .concepts import COLOR2, SLOT_NAMES, SLOTS, STAGE, USES, concept_id, slot_index
 from .features import object_features, scenery_features
-from .physics import DICE, FPS, Layout, Scenes, complete, furnish, set_stage
+from .physics import DICE, FPS, Layout, Scenes, complete, furnish, set_stage, simulate
 from .planner import PLAN_CHANNELS, PLAN_WINDOW, MotionTransformer, from_plan, surroundings
 from .prompt import PromptReading, read_prompt
 from .reader import LayoutReader, Reading, drift_of, read_concepts, shifted
@@ -81,7 +81,10 @@ class SpacetimePipeline(DiffusionPipeline):
         refiner: SpacetimeRefiner,
         scheduler: FlowMatchEulerDiscreteScheduler,
         fps: int = 24,
+        simulate_openings: bool = False,
     ) -> None:
+        """``simulate_openings``: scenes that begin without given frames move by the world's own mechanics
+        instead of a diffused plan."""
         super().__init__()
         self.register_modules(
             transformer=transformer,
@@ -91,7 +94,7 @@ class SpacetimePipeline(DiffusionPipeline):
             refiner=refiner,
             scheduler=scheduler,
         )
-        self.register_to_config(fps=fps)
+        self.register_to_config(fps=fps, simulate_openings=simulate_openings)
         self._num_timesteps, self._interrupt, self._steps_done = 0, False, 0
 
     @property
@@ -161,6 +164,8 @@ class SpacetimePipeline(DiffusionPipeline):
         made to move as things do. A ``loop`` ends where it begins.
         """
         time = self.vae.config.scale_factor_temporal
+        if self.config.simulate_openings and not read and not loop:
+            return simulate(scenes, frames * time)
         stage = set_stage(scenes, (frames + loop) * time)
         stage = close_drift(stage, frames * time) if loop else stage
         read = read or {}
