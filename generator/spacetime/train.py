@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
 from .dataset import GRIDS, WINDOW, fit_tokenizer, load_shards, write_shard
@@ -26,6 +27,7 @@ from .physics import Layout, sample_scenes, simulate
 from .planner import PLAN_WINDOW, STATE, MotionTransformer, moves, surroundings, to_plan
 from .reader import LayoutReader, reader_loss
 from .refiner import SpacetimeRefiner
+from .sampling import denoise
 from .tokenizer import PATCH_FRAMES, SpacetimeTokenizer
 from .transformer import SpacetimeTransformer3DModel
 from .world import PIXELS, draw
@@ -101,10 +103,14 @@ class Refining:
     num_layers: int = 4
     scenes: int = 24
     """Scenes that are rendered at once, four frames of each."""
-    reuse: int = 4
+    reuse: int = 5
     batch: int = 8
     latent_noise: float = 0.3
-    """Most noise on the latents: the painter's are not exact either."""
+    """Most noise on latents that were encoded."""
+    painted: float = 0.7
+    """Share of the scenes that the painter paints around their true layouts, where there is a painter: what the
+    refiner has to mend in the end is the painter's work."""
+    paint_steps: int = 6
     edge_weight: float = 1.0
 
 
@@ -246,8 +252,11 @@ def train_planner(out: Path, minutes: float, recipe: Planning, schedule: Schedul
 class Refiner:
     """Batches for the refiner: decoded windows and what they should look like at twice the size."""
 
-    def __init__(self, tokenizer: SpacetimeTokenizer, recipe: Refining) -> None:
-        self.tokenizer, self.recipe = tokenizer, recipe
+    def __init__(
+        self, tokenizer: SpacetimeTokenizer, recipe: Refining, painter: SpacetimeTransformer3DModel | None
+    ) -> None:
+        self.tokenizer, self.recipe, self.painter = tokenizer, recipe, painter
+        self.scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
         self.batches = self._rendered()
 
     def _rendered(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -261,11 +270,28 @@ class Refiner:
             fine, _ = draw(layout, 2 * PIXELS)
             coarse = F.avg_pool2d(fine.flatten(0, 1), 2).unflatten(0, fine.shape[:2])
             latents = self.tokenizer.encode(coarse)
+            noise = self.recipe.latent_noise * torch.rand(len(latents), 1, 1, 1, 1)
+            latents = latents + noise * torch.randn_like(latents)
+            if self.painter is not None:
+                for k in range(round(self.recipe.painted * len(latents))):
+                    latents[k : k + 1] = self._paint(layout[k : k + 1], latents[k : k + 1])
+            decoded = self.tokenizer.decode(latents)
             for _ in range(self.recipe.reuse):
                 for pick in torch.randperm(len(scenes)).split(self.recipe.batch):
-                    noise = self.recipe.latent_noise * torch.rand(len(pick), 1, 1, 1, 1)
-                    decoded = self.tokenizer.decode(latents[pick] + noise * torch.randn_like(latents[pick]))
-                    yield decoded[:, 2:6], fine[pick, 2:6]  # around the seam in time
+                    yield decoded[pick, 2:6], fine[pick, 2:6]  # around the seam in time
+
+    @torch.no_grad()
+    def _paint(self, layout: Layout, like: Tensor) -> Tensor:
+        """What the painter makes of a layout [1, …]; latents of the shape of ``like``."""
+        assert self.painter is not None
+        painter = self.painter
+        told = (layout.ids, scenery_features(layout), object_features(layout), layout.kind, layout.color)
+
+        def predict(z: Tensor, sigma: Tensor) -> Tensor:
+            out: Tensor = painter(z, 1000 * sigma, *told).sample
+            return out
+
+        return denoise(predict, torch.randn_like(like), self.scheduler, self.recipe.paint_steps)
 
     def __call__(self, refiner: nn.Module, progress: float) -> Tensor:
         decoded, fine = (t.to(device_of(refiner)) for t in next(self.batches))
@@ -279,11 +305,17 @@ class Refiner:
 def train_refiner(
     out: Path, minutes: float, recipe: Refining, schedule: Schedule, channels: int = Painting.channels
 ) -> nn.Module:
-    """The refiner; its state is ``out/refiner.pt``."""
+    """The refiner, beside the painter of ``out``, if there is one; its state is ``out/refiner.pt``."""
     torch.manual_seed(schedule.seed)
     refiner = SpacetimeRefiner(recipe.width, recipe.num_layers)
     tokenizer = fit_tokenizer(out / "vae", channels)
-    return fit(refiner, Refiner(tokenizer, recipe), out / "refiner.pt", minutes, schedule, recipe)
+    painter = None
+    if (out / "painter.pt").exists():
+        state = torch.load(out / "painter.pt", weights_only=True, mmap=True)
+        shape = {name: state["recipe"][name] for name in ("width", "num_layers", "num_heads")}
+        painter = SpacetimeTransformer3DModel(in_channels=channels, **shape)
+        painter.load_state_dict(state["ema"])
+    return fit(refiner, Refiner(tokenizer, recipe, painter), out / "refiner.pt", minutes, schedule, recipe)
 
 
 class Reader:
