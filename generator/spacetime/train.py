@@ -104,7 +104,7 @@ class Refining:
     scenes: int = 24
     """Scenes that are rendered at once, four frames of each."""
     reuse: int = 5
-    batch: int = 8
+    batch: int = 4
     latent_noise: float = 0.3
     """Most noise on latents that were encoded."""
     painted: float = 0.7
