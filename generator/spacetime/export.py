@@ -45,6 +45,7 @@ def export(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Space
         SpacetimeTokenizer.from_pretrained(out / "vae").to(dtype),
         parts["refiner"],
         FlowMatchEulerDiscreteScheduler(shift=SHIFT),
+        simulate_openings=True,  # until a planner moves things as well as the mechanics do
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
     write_digests(folder)
