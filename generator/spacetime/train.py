@@ -333,8 +333,10 @@ class Reader:
 def train_reader(out: Path, minutes: float, recipe: Reading, schedule: Schedule) -> nn.Module:
     """The reader, from the shards in ``out``; its state is ``out/reader.pt``."""
     torch.manual_seed(schedule.seed)
-    reader = LayoutReader(width=recipe.width, num_layers=recipe.num_layers, num_heads=recipe.num_heads)
-    return fit(reader, Reader(out, recipe), out / "reader.pt", minutes, schedule, recipe)
+    losses = Reader(out, recipe)
+    channels = losses.shards.shards[0][0].shape[-1]
+    reader = LayoutReader(channels, recipe.width, recipe.num_layers, recipe.num_heads)
+    return fit(reader, losses, out / "reader.pt", minutes, schedule, recipe)
 
 
 def optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:

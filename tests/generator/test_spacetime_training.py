@@ -103,7 +103,7 @@ def test_training_lowers_the_loss_and_goes_on_where_it_stopped(part: str, traine
     painting = Painting(channels=16, width=32, num_layers=1, num_heads=2, windows=((0.5, 1, 8), (1.01, 2, 4)))
     planning = Planning(width=32, num_layers=1, num_heads=2, batch=16, pool=32)
     reading = Reading(width=32, num_layers=1, num_heads=2, batch=8)
-    refining = Refining(width=8, num_layers=1, scenes=2, batch=2, paint_steps=1)
+    refining = Refining(width=8, num_layers=1, scenes=2, batch=2, painted=0.0)
 
     def train(steps: int) -> tuple[torch.nn.Module, dict[str, Any]]:
         schedule = Schedule(learning_rate=2e-3, warmup_steps=3, most_steps=steps, ema_decay=0.5)
@@ -137,6 +137,19 @@ def test_training_lowers_the_loss_and_goes_on_where_it_stopped(part: str, traine
     assert second["seconds"] > first["seconds"]
     assert loss(more) < loss(few)
     assert not list(trained.glob("*.partial"))
+
+
+def test_the_refiner_mends_what_the_painter_paints(tiny_spacetime: Any) -> None:
+    recipe = Refining(scenes=2, batch=2, painted=0.5, paint_steps=1, latent_noise=0.0)
+    torch.manual_seed(3)
+    decoded, fine = next(Refiner(tiny_spacetime.vae, recipe, tiny_spacetime.transformer).batches)
+    torch.manual_seed(3)
+    plain, same = next(Refiner(tiny_spacetime.vae, recipe, None).batches)
+    assert decoded.shape[1] == fine.shape[1] == 4
+    assert fine.shape[-1] == 2 * decoded.shape[-1]
+    assert torch.equal(fine.sum(0), same.sum(0))  # the same scenes, in whatever order
+    changed = [not any(torch.equal(one, other) for other in plain) for one in decoded]
+    assert changed.count(True) == 1  # one of two was painted
 
 
 def test_what_was_trained_can_be_exported_and_makes_clips(trained: Path, tmp_path: Path) -> None:
