@@ -27,6 +27,7 @@ def export(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Space
     Half precision on disk (float16 keeps three more bits than bfloat16 for weights of this size); loaded as
     float32.
     """
+    vae = SpacetimeTokenizer.from_pretrained(out / "vae")
     parts: dict[str, Any] = {}
     for name, kind, shape in (
         ("painter", SpacetimeTransformer3DModel, ("width", "num_layers", "num_heads")),
@@ -35,14 +36,17 @@ def export(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Space
         ("refiner", SpacetimeRefiner, ("width", "num_layers")),
     ):
         state = torch.load(out / f"{name}.pt", weights_only=True, mmap=True)
-        parts[name] = kind(**{field: state["recipe"][field] for field in shape})
+        sizes = {field: state["recipe"][field] for field in shape}
+        if name in ("painter", "reader"):
+            sizes["in_channels"] = vae.config.channels
+        parts[name] = kind(**sizes)
         parts[name].load_state_dict(state["ema"])
         parts[name].to(dtype)
     pipeline = SpacetimePipeline(
         parts["painter"],
         parts["planner"],
         parts["reader"],
-        SpacetimeTokenizer.from_pretrained(out / "vae").to(dtype),
+        vae.to(dtype),
         parts["refiner"],
         FlowMatchEulerDiscreteScheduler(shift=SHIFT),
         simulate_openings=True,  # until a planner moves things as well as the mechanics do
