@@ -91,7 +91,7 @@ class Studio:
         chance = torch.Generator().manual_seed(seed)
         scene = pipeline.draw_scene(torch.tensor([list(ids)]), FORMATS[SQUARE], chance)
         with torch.no_grad():
-            return self.pipeline.plan(scene, frames // self._time, chance)
+            return self.pipeline.plan(scene, frames // self._time, chance, simulated=False)
 
     @property
     def _time(self) -> int:
@@ -114,7 +114,7 @@ class Studio:
             small = to_bytes(piece)
             pieces.append(small if delivered else to_bytes(F.avg_pool2d(small.float() / 255, 2)))
         wall, cpu = time.monotonic() - wall, time.process_time() - cpu
-        return Clip(torch.cat(pieces), made.layouts[0], wall, cpu)
+        return Clip(torch.cat(pieces), made.layouts[0][0], wall, cpu)
 
     def _kept(self, key: str, make: Any) -> Clip:
         path = self.folder / f"{key}.pt"

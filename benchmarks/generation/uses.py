@@ -74,7 +74,7 @@ def main() -> None:
         pen.text((_GAP, _GAP + y * step + _SIDE // 2 - 5), str(y + 1), fill="black")
         for x, tile in enumerate(row):
             sheet.paste(tile, (_MARGIN + x * step, _GAP + y * step))
-    sheet.quantize(256).save(arguments.out / "generator-uses.png", optimize=True)
+    sheet.save(arguments.out / "generator-uses.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -157,14 +157,17 @@ class SpacetimePipeline(DiffusionPipeline):
         *,
         exact: bool = True,
         loop: bool = False,
+        simulated: bool | None = None,
     ) -> Layout:
         """Where everything goes in one scene, over ``frames`` latent frames.
 
         Frames that were ``read`` are kept; not ``exact``, they are only begun with, and what they tell is
-        made to move as things do. A ``loop`` ends where it begins.
+        made to move as things do. A ``loop`` ends where it begins. ``simulated``: whether a scene without
+        given frames moves by the mechanics; by default as the pipeline's config says.
         """
         time = self.vae.config.scale_factor_temporal
-        if self.config.simulate_openings and not read and not loop:
+        simulated = self.config.simulate_openings if simulated is None else simulated
+        if simulated and not read and not loop:
             return simulate(scenes, frames * time)
         stage = set_stage(scenes, (frames + loop) * time)
         stage = close_drift(stage, frames * time) if loop else stage
