@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-PROMPT = "a purple ball rolls slowly to the left on sand at sunset"
+PROMPT = "a purple ball bounces on sand at sunset, mountains in the background"
 FOLDER = Path("demo")
 
 console = Console(highlight=False, soft_wrap=True)
