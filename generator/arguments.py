@@ -85,7 +85,9 @@ def settle_arguments(
 
 
 def _rule(found: FoundModel, family: Family) -> SizeRule:
-    """The family's rule; sides are at least whole tokens of this very model."""
+    """The family's rule; sides are at least whole tokens of this very model. The embedded one crops."""
+    if found.embedded:
+        return family.rule
     side = latents_of(found, family.latents).spatial * patch_of(found)[1]
     return replace(family.rule, side_multiple=math.lcm(family.rule.side_multiple, side))
 
