@@ -31,7 +31,8 @@ from benchmarks.generation.clips import Language, Studio
 from benchmarks.generation.probe import Probe, probe_of
 from benchmarks.generation.questions import QUESTIONS
 from generator.errors import GeneratorError
-from generator.models import find_model, load_pipeline
+from generator.loading import load_pipeline
+from generator.models import find_model
 
 _LANGUAGES: dict[str, tuple[Language, ...]] = {
     "en,zh": ("en", "zh"),

@@ -163,4 +163,4 @@ def test_what_was_trained_can_be_exported_and_makes_clips(trained: Path, tmp_pat
     weights = tmp_path / "model" / "planner" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(GeneratorError):
-        find_model(str(tmp_path / "model"))
+        _ = find_model(str(tmp_path / "model")).weights_digest
