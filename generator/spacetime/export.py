@@ -27,7 +27,9 @@ def export(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Space
     Half precision on disk (float16 keeps three more bits than bfloat16 for weights of this size); loaded as
     float32.
     """
-    vae = SpacetimeTokenizer.from_pretrained(out / "vae")
+    fitted = SpacetimeTokenizer.from_pretrained(out / "vae")
+    vae = SpacetimeTokenizer(channels=fitted.config.channels)  # a config that names no folder of the training
+    vae.load_state_dict(fitted.state_dict())
     parts: dict[str, Any] = {}
     for name, kind, shape in (
         ("painter", SpacetimeTransformer3DModel, ("width", "num_layers", "num_heads")),
