@@ -11,7 +11,7 @@ from .errors import RequestError
 from .families import Family, latents_of, patch_of
 from .models import FoundModel, pipeline_type
 from .pictures import Picture
-from .request import GenerationRequest
+from .request import MAX_SECONDS, GenerationRequest
 from .sizes import SizeRule, adjustment, fit_frames, fit_side
 
 MAX_SHAPE = 4.0
@@ -26,8 +26,6 @@ def settle_arguments(
     family: Family,
     name: str,
     pictures: Mapping[str, Picture],
-    device: str,
-    dtype: str,
     note: Note,
 ) -> tuple[dict[str, Any], Fraction]:
     """What the pipeline of class ``name`` is called with, pictures aside, and the playback rate.
@@ -128,9 +126,24 @@ def _recommended_size(
 
 
 def _within_embedded(request: GenerationRequest, note: Note) -> GenerationRequest:
-    """The request cut to what the embedded model can do: one of its formats, and its rate."""
+    """The request cut to what the embedded model can do: one of its formats, and its rate.
+
+    A storyboard lasts two seconds beyond its last shot's start, if no length is asked. Raises
+    :class:`RequestError` for one that cannot be followed, before anything is loaded.
+    """
     from .spacetime.physics import FPS
-    from .spacetime.pipeline import FORMATS
+    from .spacetime.pipeline import FORMATS, read_board
+    from .spacetime.storyboard import parse_storyboard
+
+    shots = parse_storyboard(request.prompt)
+    seconds = request.seconds
+    if seconds is None and len(shots) > 1:
+        seconds = min(MAX_SECONDS, shots[-1].start + 2.0)
+    read_board(request.prompt, max(1, math.ceil((seconds or 2.0) * FPS / 4)))
+    if request.loop and len(shots) > 1:
+        raise RequestError("a storyboard of several shots does not loop", hint="Ask for one shot.")
+    if request.loop and request.last_image is not None:
+        raise RequestError("a loop ends with its first picture", hint="Leave the last picture out.")
 
     width, height = request.width, request.height
     if (width, height) != (None, None):
@@ -143,4 +156,4 @@ def _within_embedded(request: GenerationRequest, note: Note) -> GenerationReques
         height, width = given
     if request.fps not in (None, FPS):
         note(adjustment("fps", request.fps, FPS, "the embedded model draws one frame rate"))
-    return replace(request, width=width, height=height, fps=float(FPS))
+    return replace(request, width=width, height=height, fps=float(FPS), seconds=seconds)

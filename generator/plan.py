@@ -149,7 +149,7 @@ def _plan(request: GenerationRequest, found: FoundModel, device: str, offload: O
         if path is not None
     }
     notes: list[dict[str, Any]] = []
-    arguments, fps = settle_arguments(request, found, family, name, pictures, device, dtype, notes.append)
+    arguments, fps = settle_arguments(request, found, family, name, pictures, notes.append)
     size = _size_of(arguments, found, family)
     if "width" in arguments:
         pictures = {

@@ -74,9 +74,17 @@ def _enhanced(request: GenerationRequest) -> tuple[str, list[dict[str, str]]]:
     if not request.enhance:
         return request.prompt, []
     from .spacetime.enhance import enhance
+    from .spacetime.storyboard import Shot, format_storyboard, parse_storyboard
 
-    done = enhance(request.prompt, request.seed)
-    return done.prompt, [{"slot": slot, "value": value, "words": words} for slot, value, words in done.added]
+    shots = parse_storyboard(request.prompt)
+    done = [enhance(shot.prompt, request.seed) for shot in shots]
+    added = [
+        {"slot": slot, "value": value, "words": words} for one in done for slot, value, words in one.added
+    ]
+    if len(shots) == 1:
+        return done[0].prompt, added
+    longer = [Shot(shot.start, one.prompt) for shot, one in zip(shots, done, strict=True)]
+    return format_storyboard(longer), added
 
 
 def _decoded(pipeline: Any, output: Any, arguments: dict[str, Any]) -> Any:

@@ -22,6 +22,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
+from ..errors import RequestError
 from .concepts import COLOR2, SLOT_NAMES, SLOTS, STAGE, USES, concept_id, slot_index
 from .features import object_features, scenery_features
 from .physics import DICE, FPS, Layout, Scenes, complete, furnish, set_stage, simulate
@@ -30,7 +31,7 @@ from .prompt import PromptReading, read_prompt
 from .reader import LayoutReader, Reading, drift_of, read_concepts, shifted
 from .refiner import SpacetimeRefiner
 from .sampling import denoise, windows
-from .storyboard import parse_storyboard
+from .storyboard import StoryboardError, parse_storyboard
 from .tokenizer import PATCH_FRAMES, SpacetimeTokenizer
 from .transformer import SpacetimeTransformer3DModel
 
@@ -357,7 +358,9 @@ class SpacetimePipeline(DiffusionPipeline):
         if len(generators) != len(boards):
             raise ValueError(f"{len(boards)} videos but {len(generators)} generators")
         if any(len(board) > 1 for board in boards) and (loop or start is not None):
-            raise ValueError("a storyboard of several shots neither loops nor repaints a clip")
+            raise RequestError(
+                "a storyboard of several shots neither loops nor repaints a clip", hint="Ask for one shot."
+            )
 
         # 3. One video at a time: matrix products may round differently for another batch size, and a variant
         # must come out the same alone and in company
@@ -467,7 +470,10 @@ def check_edit(
     if start is not None and start.shape[1] != frames:
         raise ValueError(f"`video` has {start.shape[1]} times 4 frames, but {frames} times 4 are asked for")
     if loop and last_image is not None:
-        raise ValueError("a loop ends with its first picture: `last_image` cannot be another")
+        raise RequestError(
+            "a loop ends with its first picture: the last picture cannot be another",
+            hint="Leave one of the two out.",
+        )
     if not 0 < strength <= 1:
         raise ValueError(f"`strength` must be above 0 and at most 1, not {strength}")
 
@@ -481,8 +487,9 @@ def read_board(text: str, frames: int) -> tuple[list[tuple[int, Tensor]], Prompt
     starts = [round(shot.start * FPS / PATCH_FRAMES) for shot in shots]
     for shot, first, end in zip(shots, starts, [*starts[1:], frames], strict=True):
         if end <= first:
-            raise ValueError(
-                f"the shot at {shot.start:g} s has no frames: the clip ends, or the next shot is too near"
+            raise StoryboardError(
+                f"the shot at {shot.start:g} s has no frames: the clip ends, or the next shot is too near",
+                hint="Ask for more seconds, or leave a sixth of a second to every shot.",
             )
     readings = [read_prompt(shot.prompt) for shot in shots]
     lengths = [end - first for first, end in pairwise([*starts, frames])]

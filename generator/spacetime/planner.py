@@ -16,6 +16,7 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from .concepts import SLOT_SIZES
 from .physics import KINDS, OBJECTS, Layout, extent
 from .tokenizer import PATCH_FRAMES
 from .transformer import Block, ConceptEmbedding, noise_features, rotary_angles
@@ -77,7 +78,7 @@ class MotionTransformer(ModelMixin, ConfigMixin):
         num_layers: int = 5,
         num_heads: int = 4,
         window: int = PLAN_WINDOW,
-        slot_sizes: tuple[int, ...] = (12, 3, 8, 3, 3, 5, 4, 3, 5, 3, 2, 3, 2, 8, 2),
+        slot_sizes: tuple[int, ...] = SLOT_SIZES,
     ) -> None:
         super().__init__()
         self.concepts = ConceptEmbedding(slot_sizes, width)

@@ -18,6 +18,7 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from .concepts import SLOT_SIZES
 from .features import OBJECT_FEATURES, SCENERY_FEATURES
 from .physics import KINDS
 
@@ -116,7 +117,7 @@ class SpacetimeTransformer3DModel(ModelMixin, ConfigMixin):
         width: int = 256,
         num_layers: int = 8,
         num_heads: int = 4,
-        slot_sizes: tuple[int, ...] = (12, 3, 8, 3, 3, 5, 4, 3, 5, 3, 2, 3, 2, 8, 2),
+        slot_sizes: tuple[int, ...] = SLOT_SIZES,
         scenery_features: int = SCENERY_FEATURES,
         object_features: int = OBJECT_FEATURES,
         kinds: int = len(KINDS),

@@ -12,7 +12,7 @@ from PIL import Image
 
 import generator
 from generator import GenerationRequest, GeneratorError, generate, upscale
-from generator.errors import ModelNotFoundError, UnsupportedModelError, WeightsError
+from generator.errors import ModelNotFoundError, RequestError, UnsupportedModelError, WeightsError
 from generator.models import EMBEDDED_FOLDER, choose_device, find_model, weights_digest, write_digests
 from generator.sizes import SizeRule, fit_frames, fit_side
 
@@ -90,6 +90,21 @@ def test_the_nearest_format_is_drawn(width: int | None, height: int, shape: tupl
         GenerationRequest("a ball rolls", seconds=0.1, width=width, height=height, steps=1), device="cpu"
     )
     assert clip.frames.shape[1:3] == shape
+
+
+def test_a_storyboard_lasts_beyond_its_last_shot_and_a_wrong_one_is_told_before_it_starts() -> None:
+    board = "0s: a red ball rolls | 0.5s: it is thrown"
+    clip = generate(GenerationRequest(board, steps=1, enhance=True), device="cpu")
+    assert len(clip.frames) == 60
+    assert [scene["event"] for scene in clip.params["scenes"]] == ["roll", "throw"]
+    for request in (
+        GenerationRequest("0s: a ball | 9s: a box", seconds=2),
+        GenerationRequest(board, loop=True),
+        GenerationRequest("3s: a ball | 1s: a box"),
+    ):
+        with pytest.raises(RequestError) as raised:
+            generator.plan_generation(request, device="cpu")
+        assert raised.value.hint
 
 
 def test_a_loop_and_added_words_are_part_of_the_request_and_recorded() -> None:
